@@ -1,0 +1,121 @@
+import { encodeError } from "../protocol/codec.ts";
+import type { AgentMethods, Item, Params, Result } from "../protocol/messages.ts";
+import type { Answer, Incoming } from "../protocol/rpc.ts";
+import { FarcallError } from "../spec/errors.ts";
+import { describeDeath } from "./death.ts";
+import type { Pool, Slot, Workload } from "./pool.ts";
+
+/** Single calls: each goes to a replica with room, and is begun at most once. */
+
+type CallParams = Params<AgentMethods["call"]>;
+type CallAnswer = Answer<Result<AgentMethods["call"]>>;
+
+/** A worker that has not reacted this long after its call's time was up is ended. */
+const overtimeMs = 500;
+/** How long a cancelled function may take to react to its signal before its worker is ended. */
+const cancelGraceMs = 2_000;
+
+interface Call {
+  params: CallParams;
+  logFile(slot: Slot): string;
+  incoming: Incoming<Item<AgentMethods["call"]>>;
+  resolve(answer: CallAnswer): void;
+  reject(error: Error): void;
+  onBegin(): void;
+}
+
+export class Calls implements Workload {
+  readonly urgent = true;
+  usedMs = 0;
+  readonly #pool: Pool;
+  readonly #waiting: Call[] = [];
+  #active = 0;
+
+  constructor(pool: Pool) {
+    this.#pool = pool;
+  }
+
+  get maxReplicas(): number {
+    return this.#pool.defaultSize;
+  }
+
+  get wanted(): number {
+    return Math.ceil((this.#waiting.length + this.#active) / this.#pool.module.env.concurrency);
+  }
+
+  run(
+    params: CallParams,
+    incoming: Call["incoming"],
+    logFile: (slot: Slot) => string,
+    onBegin: () => void,
+  ): Promise<CallAnswer> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ params, incoming, logFile, resolve, reject, onBegin });
+      if (this.#active === 0 && this.#waiting.length === 1) this.#pool.add(this);
+      else this.#pool.dispatch();
+    });
+  }
+
+  offer(slot: Slot): "given" | "none" | "wait" {
+    if (this.#waiting.length === 0 || slot.draining) return "none";
+    if (slot.slices.size > 0) return "wait";
+    if (slot.calls >= this.#pool.module.env.concurrency) return "none";
+    const call = this.#waiting.shift()!;
+    if (call.incoming.signal.aborted) {
+      call.reject(call.incoming.signal.reason as Error);
+      return "given";
+    }
+    void this.#work(call, slot);
+    return "given";
+  }
+
+  fail(error: FarcallError): void {
+    for (const call of this.#waiting.splice(0)) call.reject(error);
+    this.#leaveIfDone();
+  }
+
+  async #work(call: Call, slot: Slot): Promise<void> {
+    const { replica } = slot;
+    const { params, incoming } = call;
+    slot.calls++;
+    slot.lastRun = params.run;
+    this.#active++;
+    call.onBegin();
+    const { timeoutMs } = params;
+    const overtime =
+      timeoutMs === undefined ? undefined : setTimeout(() => replica.kill("timeout"), timeoutMs + overtimeMs);
+    const { signal } = incoming;
+    let grace: NodeJS.Timeout | undefined;
+    const cancel = () => (grace = setTimeout(() => replica.kill("cancelled"), cancelGraceMs));
+    signal.addEventListener("abort", cancel, { once: true });
+    try {
+      const request = { run: params.run, logFile: call.logFile(slot), export: params.export, timeoutMs: timeoutMs ?? null };
+      const { value, body } = await replica.peer.request(
+        "invoke",
+        request,
+        { body: incoming.body, signal, onAbort: "wait" },
+        (_item, itemBody) => incoming.send({}, itemBody),
+      );
+      call.resolve({ result: { ok: value.ok, replica: replica.id }, body });
+    } catch (error) {
+      if (signal.aborted) call.reject(new FarcallError("run.cancelled", "The call was cancelled."));
+      else if (error instanceof FarcallError && error.code === "connection.lost") {
+        const death = await replica.died;
+        const described = describeDeath(death, 1);
+        call.resolve({ result: { ok: false, replica: replica.id }, body: encodeError(described) });
+      } else call.reject(error as Error);
+    } finally {
+      clearTimeout(overtime);
+      clearTimeout(grace);
+      signal.removeEventListener("abort", cancel);
+      slot.calls--;
+      this.#active--;
+      this.#pool.finished(slot);
+      this.#leaveIfDone();
+    }
+  }
+
+  #leaveIfDone(): void {
+    if (this.#waiting.length === 0 && this.#active === 0) this.#pool.remove(this);
+  }
+}

@@ -1,0 +1,275 @@
+import { timingSafeEqual } from "node:crypto";
+import { agentMethods, protocolVersion, type AgentMethods, type LogLine, type RunRecord } from "../protocol/messages.ts";
+import { type Handlers, type Incoming, Peer } from "../protocol/rpc.ts";
+import { FarcallError } from "../spec/errors.ts";
+import type { RunId } from "../spec/names.ts";
+import type { Transport } from "../transport/transport.ts";
+import type { FileStore } from "./files.ts";
+import type { RunLogReader, RunLogs } from "./logs.ts";
+import { hasEnded, label, type Maps } from "./maps.ts";
+import type { Pools } from "./pools.ts";
+import type { RunStore } from "./runs.ts";
+import type { Agent } from "./main.ts";
+
+/** One client: what it asks for, once it has shown the token. */
+
+export interface ConnectionOptions {
+  agent: Agent;
+  token: string;
+  version: string;
+  build: string;
+  files: FileStore;
+  pools: Pools;
+  maps: Maps;
+  runs: RunStore;
+  logs: RunLogs;
+  onClose(connection: Connection): void;
+}
+
+const helloWithinMs = 10_000;
+const watchEveryMs = 100;
+const maxListed = 1_000;
+
+export class Connection {
+  readonly #options: ConnectionOptions;
+  readonly #peer: Peer<Record<never, never>, AgentMethods>;
+  readonly #helloTimer: NodeJS.Timeout;
+  readonly #begun = new Set<RunId>();
+  #follower: LogFollower | undefined;
+  #greeted = false;
+
+  constructor(transport: Transport, options: ConnectionOptions) {
+    this.#options = options;
+    this.#peer = new Peer(transport, {}, {
+      methods: agentMethods,
+      handlers: this.#guarded(this.#handlers()),
+      keepAlive: true,
+      onClose: () => {
+        clearTimeout(this.#helloTimer);
+        options.maps.feederGone(this);
+        options.onClose(this);
+      },
+    });
+    this.#helloTimer = setTimeout(() => this.#peer.destroy(), helloWithinMs);
+    this.#helloTimer.unref();
+  }
+
+  get isClient(): boolean {
+    return this.#greeted;
+  }
+
+  close(): void {
+    this.#peer.close();
+  }
+
+  /** Nothing but `hello` is answered before a `hello` with the right token. */
+  #guarded(handlers: Handlers<AgentMethods>): Handlers<AgentMethods> {
+    const guarded: Record<string, unknown> = {};
+    for (const [name, handler] of Object.entries(handlers)) {
+      guarded[name] = (params: never, incoming: never) => {
+        if (!this.#greeted && name !== "hello") throw new FarcallError("agent.auth", "The connection has not been greeted.");
+        return (handler as (params: never, incoming: never) => unknown)(params, incoming);
+      };
+    }
+    return guarded as Handlers<AgentMethods>;
+  }
+
+  #handlers(): Handlers<AgentMethods> {
+    const { agent, files, pools, maps, runs, logs, version, build } = this.#options;
+    return {
+      hello: ({ token }) => {
+        if (!sameSecret(token, this.#options.token)) {
+          setImmediate(() => this.#peer.close());
+          throw new FarcallError("agent.auth", "The token is wrong.", { retryable: true });
+        }
+        this.#greeted = true;
+        clearTimeout(this.#helloTimer);
+        return { result: { protocol: protocolVersion, version, build, pid: process.pid } };
+      },
+      retire: async () => ({ result: await agent.retire(this) }),
+      status: async () => ({ result: await agent.status() }),
+      stop: async ({ force }) => ({ result: await agent.requestStop(force) }),
+
+      "files.missing": async ({ hashes }) => ({ result: { missing: await files.missing(hashes) } }),
+      "file.put": async ({ hash }, { body }) => {
+        await files.put(hash, body);
+        return { result: {} };
+      },
+      "file.get": async ({ hash }) => ({ result: {}, body: await files.get(hash) }),
+
+      "module.load": async ({ module }, incoming) => {
+        const ready = await pools.load(module, (line) => void incoming.send({ line }));
+        return { result: { module: ready.key, exports: await pools.exports(ready), env: ready.env } };
+      },
+
+      call: (params, incoming) => {
+        const ready = pools.get(params.module);
+        if (!ready) throw new FarcallError("module.unknown", "The agent does not know this module.", { retryable: true });
+        const { run } = params;
+        this.#begin(run);
+        const { module } = ready.pool;
+        const record: RunRecord = {
+          id: run,
+          kind: "call",
+          label: label({ module, export: params.export }),
+          env: module.env.name,
+          state: "running",
+          createdAtMs: Date.now(),
+          endedAtMs: null,
+          total: 1,
+          accepted: 1,
+          done: 0,
+          failed: 0,
+          active: 1,
+          replicas: 1,
+          error: null,
+          costUsd: 0,
+          source: module.source,
+          bundle: module.bundle,
+        };
+        runs.save(record);
+        agent.changes.announce(run);
+        const end = (state: "done" | "failed" | "cancelled", result?: { ok: boolean; body: Uint8Array }) => {
+          const failed = state === "done" ? 0 : 1;
+          runs.save({ ...record, state, endedAtMs: Date.now(), active: 0, done: 1, failed }, result);
+          agent.changes.announce(run);
+        };
+        return ready.calls
+          .run(params, incoming, (slot) => logs.file(run, slot.replica.id), () => undefined)
+          .then(
+            async (answer) => {
+              end(answer.result.ok ? "done" : "failed", { ok: answer.result.ok, body: answer.body ?? new Uint8Array() });
+              await this.#follower?.flush(run);
+              return answer;
+            },
+            async (error: unknown) => {
+              end(incoming.signal.aborted ? "cancelled" : "failed");
+              await this.#follower?.flush(run);
+              throw error;
+            },
+          );
+      },
+
+      "map.create": async (params) => {
+        this.#begin(params.run);
+        return { result: { record: await maps.create(params, this) } };
+      },
+      "map.add": async (params, { body }) => {
+        await maps.add(params, body, this);
+        return { result: {} };
+      },
+      "map.close": async (params) => {
+        await maps.closeInput(params);
+        return { result: {} };
+      },
+      "map.control": async (params) => ({ result: { record: await maps.control(params) } }),
+      "map.outcomes": async (params, incoming) => {
+        const result = await maps.outcomes(params, incoming);
+        await this.#follower?.flush(params.run);
+        return { result };
+      },
+
+      "run.list": async ({ limit, before }) => {
+        const listed = runs.list(Math.min(limit, maxListed), before);
+        return { result: { runs: await Promise.all(listed.map((record) => current(record, maps))) } };
+      },
+      "run.get": async ({ run }) => ({ result: { record: await maps.record(run) } }),
+      "run.result": async ({ run }) => {
+        const stored = runs.result(run);
+        const result = { ok: stored?.ok ?? false, stored: stored?.body !== undefined };
+        return stored?.body ? { result, body: stored.body } : { result };
+      },
+      "run.watch": async ({ run }, incoming) => {
+        await maps.watch(run, watchEveryMs, incoming);
+        return { result: {} };
+      },
+      "run.logs": async ({ run, follow }, incoming) => {
+        await maps.record(run);
+        const isLive = () => follow && (maps.isLive(run) || runs.get(run)?.state === "running");
+        for await (const lines of logs.read(run, isLive, incoming.signal)) await incoming.send({ lines });
+        return { result: {} };
+      },
+      "logs.follow": async (_params, incoming) => {
+        this.#follower = new LogFollower(logs, this.#begun, incoming);
+        await this.#follower.run();
+        this.#follower = undefined;
+        return { result: {} };
+      },
+    };
+  }
+
+  #begin(run: RunId): void {
+    if (!/^[a-z0-9-]+$/.test(run)) throw new FarcallError("protocol.invalid", "A run has an impossible id.");
+    if (this.#follower) this.#begun.add(run);
+  }
+}
+
+/** A map's record changes while it runs; a call's is stored as it is. */
+async function current(record: RunRecord, maps: Maps): Promise<RunRecord> {
+  return record.kind === "map" && !hasEnded(record.state) ? maps.record(record.id) : record;
+}
+
+function sameSecret(given: string, expected: string): boolean {
+  const left = Buffer.from(given);
+  const right = Buffer.from(expected);
+  return left.byteLength === right.byteLength && timingSafeEqual(left, right);
+}
+
+/** Sends the output of the runs that a connection began, as it comes. */
+class LogFollower {
+  readonly #logs: RunLogs;
+  readonly #incoming: Incoming<{ lines: LogLine[] }>;
+  readonly #readers = new Map<RunId, RunLogReader>();
+  readonly #grown = new Set<RunId>();
+  readonly #runs: Set<RunId>;
+  #wake: (() => void) | undefined;
+  #reading: Promise<void> = Promise.resolve();
+
+  constructor(logs: RunLogs, runs: Set<RunId>, incoming: Incoming<{ lines: LogLine[] }>) {
+    this.#logs = logs;
+    this.#runs = runs;
+    this.#incoming = incoming;
+  }
+
+  async run(): Promise<void> {
+    const { signal } = this.#incoming;
+    const stop = this.#logs.onGrowth((run) => {
+      if (!this.#runs.has(run)) return;
+      this.#grown.add(run);
+      this.#wake?.();
+    });
+    signal.addEventListener("abort", () => this.#wake?.(), { once: true });
+    try {
+      while (!signal.aborted) {
+        if (this.#grown.size === 0) await new Promise<void>((resolve) => (this.#wake = resolve));
+        await this.#read();
+      }
+    } finally {
+      stop();
+    }
+  }
+
+  /** Sends what a run that ends has printed, so that its output is there before its result. */
+  async flush(run: RunId): Promise<void> {
+    this.#runs.delete(run);
+    if (!this.#grown.has(run) && !this.#readers.has(run)) return;
+    this.#grown.add(run);
+    await this.#read();
+    this.#readers.delete(run);
+  }
+
+  #read(): Promise<void> {
+    this.#reading = this.#reading.then(async () => {
+      for (const run of this.#grown) {
+        this.#grown.delete(run);
+        let reader = this.#readers.get(run);
+        if (!reader) this.#readers.set(run, (reader = this.#logs.reader(run)));
+        for await (const lines of reader.next()) {
+          await this.#incoming.send({ lines });
+          if (this.#incoming.signal.aborted) return;
+        }
+      }
+    });
+    return this.#reading;
+  }
+}

@@ -1,0 +1,411 @@
+import { encodeError } from "../protocol/codec.ts";
+import type { MapSpec } from "../protocol/messages.ts";
+import { packOutcomes, slicePack } from "../protocol/pack.ts";
+import type { Chunk, Lease, MapQueue, NewChunk, ResultRange } from "../queue/mapQueue.ts";
+import { FarcallError } from "../spec/errors.ts";
+import type { RunId } from "../spec/names.ts";
+import { type Death, describeDeath } from "./death.ts";
+import type { Pool, Slot, Workload } from "./pool.ts";
+
+/**
+ * One map on this node: leases chunks from the queue, cuts them to the length that suits, hands them to
+ * replicas as slices, and settles what comes back.
+ *
+ * Length: a slice should take about `targetMs`, long enough that handing it out costs nothing beside it, and
+ * short enough that results come steadily, maps take turns, and a dying worker loses little. How long an
+ * input takes is not known at first, so single inputs go ahead as probes; after that the average of what was
+ * measured decides. A chunk that is too long is split in the queue, so nothing depends on this process.
+ *
+ * Deaths: a worker that dies says through its journal which inputs it was working on. Those are tried again
+ * alone, with their count of deaths raised; the rest goes back as it was. At `maxDeaths` an input gets an
+ * error as its outcome. See `afterDeath`.
+ */
+export interface FeedHost {
+  queue: MapQueue;
+  logFile(run: RunId, replica: number): string;
+  /** Something a watcher of the run may want to see has changed. */
+  onProgress(): void;
+  /** An input failed and the map wants to stop at that. */
+  onFirstError(): void;
+  /** The map cannot go on. */
+  onFailed(error: FarcallError): void;
+}
+
+const targetMs = 100;
+const maxSliceCount = 10_000;
+/** Splitting a chunk of long inputs takes this many slices off its front, and leaves the rest in one piece. */
+const slicesPerSplit = 8;
+/** Slices one worker may hold, the running one included, as long as they are short together. */
+const maxSlicesHeld = 6;
+/** Weight of the newest measurement in the average. */
+const freshness = 0.3;
+/** Workers that die over one input before it is given up. */
+export const maxDeaths = 3;
+const claimWaitMs = 5_000;
+/** A third of the queue's default lease. */
+const extendEveryMs = 10_000;
+/** Over the item timeout, for the worker's own timer to act first. */
+const overtimeMs = 500;
+const cancelGraceMs = 2_000;
+
+interface Slice {
+  lease: Lease;
+  slot: Slot;
+  results: ResultRange[];
+  abort: AbortController;
+}
+
+export class Feed implements Workload {
+  readonly urgent = false;
+  usedMs = 0;
+  readonly run: RunId;
+  readonly #spec: MapSpec;
+  readonly #pool: Pool;
+  readonly #host: FeedHost;
+  readonly #buffer: Lease[] = [];
+  readonly #slices = new Map<string, Slice>();
+  readonly #stop = new AbortController();
+  readonly #timers: NodeJS.Timeout[] = [];
+  #claiming = false;
+  /** Milliseconds one input takes one replica, once measured. */
+  #itemMs: number | undefined;
+  #splitting = 0;
+  #waiters: (() => void)[] = [];
+  #failedOnce = false;
+
+  constructor(run: RunId, spec: MapSpec, pool: Pool, host: FeedHost) {
+    this.run = run;
+    this.#spec = spec;
+    this.#pool = pool;
+    this.#host = host;
+    this.#timers.push(setInterval(() => this.#extendLeases(), extendEveryMs));
+    const { timeoutMs } = spec.options;
+    if (timeoutMs !== undefined) {
+      this.#timers.push(setInterval(() => this.#endOverdue(timeoutMs), Math.min(1_000, Math.max(50, timeoutMs / 4))));
+    }
+    for (const timer of this.#timers) timer.unref();
+  }
+
+  start(): void {
+    this.#pool.add(this);
+    void this.#fill();
+  }
+
+  get maxReplicas(): number {
+    return this.#spec.options.replicas ?? this.#pool.defaultSize;
+  }
+
+  get wanted(): number {
+    return this.#buffer.length + this.#slices.size;
+  }
+
+  /** Inputs in the hands of workers. */
+  get activeInputs(): number {
+    let active = 0;
+    for (const { lease, results } of this.#slices.values()) {
+      active += lease.chunk.count - results.reduce((sum, range) => sum + range.count, 0);
+    }
+    return active;
+  }
+
+  /** Inputs done in slices that are still being worked, so not yet settled. */
+  get unsettled(): { done: number; failed: number } {
+    let done = 0;
+    let failed = 0;
+    for (const { results } of this.#slices.values()) {
+      for (const range of results) {
+        done += range.count;
+        failed += range.errors;
+      }
+    }
+    return { done, failed };
+  }
+
+  get replicas(): number {
+    return new Set([...this.#slices.values()].map((slice) => slice.slot)).size;
+  }
+
+  offer(slot: Slot): "given" | "none" | "wait" {
+    const lease = this.#buffer[0];
+    if (!lease || slot.draining) return "none";
+    if (slot.calls > 0) return "wait";
+    let heldMs = 0;
+    for (const { workload, estimateMs } of slot.slices.values()) {
+      if (workload !== this) return "wait";
+      heldMs += estimateMs;
+    }
+    if (slot.slices.size === 0 && this.replicas >= this.maxReplicas) return "none";
+    if (slot.slices.size > 0 && this.#isFull(slot, heldMs)) return "none";
+    const { count } = lease.chunk;
+    if (this.#itemMs === undefined && count > 1) {
+      if (this.#slices.size > 0 || this.#splitting > 0) return "none";
+      this.#buffer.shift();
+      void this.#split(lease, 1, Math.min(count - 1, this.maxReplicas));
+      return "given";
+    }
+    const suits = this.#suitableCount();
+    this.#buffer.shift();
+    if (count > 2 * suits) void this.#split(lease, suits, slicesPerSplit);
+    else void this.#work(lease, slot, (this.#itemMs ?? targetMs) * count);
+    void this.#fill();
+    return "given";
+  }
+
+  /** A worker needs enough inputs to fill its lanes, and a little more so that it never waits for the agent. */
+  #isFull(slot: Slot, heldMs: number): boolean {
+    let inputs = 0;
+    for (const token of slot.slices.keys()) inputs += this.#slices.get(token)?.lease.chunk.count ?? 0;
+    if (inputs < (this.#spec.options.concurrency ?? 1)) return false;
+    return heldMs >= targetMs || slot.slices.size >= maxSlicesHeld;
+  }
+
+  fail(error: FarcallError): void {
+    this.#host.onFailed(error);
+  }
+
+  /** Stops working on the map; what is leased is dropped with the job, or expires. */
+  async cancel(): Promise<void> {
+    this.#stop.abort(new FarcallError("run.cancelled", "The map was cancelled."));
+    for (const timer of this.#timers) clearInterval(timer);
+    this.#buffer.length = 0;
+    const slices = [...this.#slices.values()];
+    for (const slice of slices) slice.abort.abort(this.#stop.signal.reason);
+    const grace = setTimeout(() => {
+      for (const slice of this.#slices.values()) slice.slot.replica.kill("cancelled");
+    }, cancelGraceMs);
+    while (this.#slices.size > 0) await this.#changed();
+    clearTimeout(grace);
+    this.#pool.remove(this);
+  }
+
+  /** Ends a feed that has nothing left to do. */
+  finish(): void {
+    this.#stop.abort();
+    for (const timer of this.#timers) clearInterval(timer);
+    this.#pool.remove(this);
+  }
+
+  #changed(): Promise<void> {
+    return new Promise((resolve) => this.#waiters.push(resolve));
+  }
+
+  #suitableCount(): number {
+    const perReplica = targetMs / Math.max(this.#itemMs ?? targetMs, 1e-4);
+    return Math.max(1, Math.min(maxSliceCount, Math.round(perReplica)));
+  }
+
+  /** Keeps enough leases at hand that no replica waits for one. */
+  async #fill(): Promise<void> {
+    if (this.#claiming || this.#stop.signal.aborted) return;
+    this.#claiming = true;
+    try {
+      while (!this.#stop.signal.aborted) {
+        const want = this.maxReplicas * 2 - this.#buffer.length;
+        if (want <= 0) return;
+        const leases = await this.#host.queue.claim(this.run, { max: want, waitMs: claimWaitMs, signal: this.#stop.signal });
+        if (leases.length === 0) continue;
+        if (this.#stop.signal.aborted) return;
+        this.#buffer.push(...leases);
+        this.#buffer.sort((a, b) => a.chunk.lo - b.chunk.lo);
+        this.#pool.dispatch();
+      }
+    } catch (error) {
+      this.#queueFailed(error);
+    } finally {
+      this.#claiming = false;
+    }
+  }
+
+  /** Takes up to `pieces` slices of `size` inputs off the front of a chunk, back in the queue. */
+  async #split(lease: Lease, size: number, pieces: number): Promise<void> {
+    this.#splitting++;
+    const { lo, count, body, deaths } = lease.chunk;
+    const children: NewChunk[] = [];
+    let from = 0;
+    for (let piece = 0; piece < pieces && from < count; piece++) {
+      const to = Math.min(count, from + size);
+      children.push({ lo: lo + from, count: to - from, body: slicePack(body, from, to), deaths });
+      from = to;
+    }
+    if (from < count) children.push({ lo: lo + from, count: count - from, body: slicePack(body, from, count), deaths });
+    await this.#settle(lease, [], children);
+    this.#splitting--;
+    this.#pool.wake();
+  }
+
+  async #work(lease: Lease, slot: Slot, estimateMs: number): Promise<void> {
+    const { chunk, token } = lease;
+    const { options } = this.#spec;
+    const { replica } = slot;
+    const slice: Slice = { lease, slot, results: [], abort: new AbortController() };
+    this.#slices.set(token, slice);
+    slot.slices.set(token, { workload: this, estimateMs });
+    slot.lastRun = this.run;
+    const begunAtMs = performance.now();
+    let settled: Promise<void> | undefined;
+    try {
+      const { value } = await replica.peer.request(
+        "slice",
+        {
+          run: this.run,
+          logFile: this.#host.logFile(this.run, replica.id),
+          export: this.#spec.export,
+          lo: chunk.lo,
+          concurrency: options.concurrency ?? 1,
+          retries: options.retries ?? 0,
+          timeoutMs: options.timeoutMs ?? null,
+          deaths: chunk.deaths,
+          token,
+        },
+        { body: chunk.body, signal: slice.abort.signal, onAbort: "wait" },
+        (item, body) => {
+          const { lo, count, errors } = item as Omit<ResultRange, "body">;
+          slice.results.push({ lo, count, errors, body });
+          this.#host.onProgress();
+        },
+      );
+      this.#measured(slot, begunAtMs, chunk.count);
+      if (value.strays > 0) this.#pool.recycle(slot);
+      if (!this.#stop.signal.aborted) settled = this.#settle(lease, slice.results, this.#unfinished(slice));
+    } catch (error) {
+      if (this.#stop.signal.aborted) {
+        // The map is over; the job's work is dropped with it.
+      } else if (error instanceof FarcallError && error.code === "connection.lost") {
+        settled = this.#afterDeath(slice, await replica.died);
+      } else {
+        this.#host.onFailed(error instanceof FarcallError ? error : new FarcallError("internal", String(error), { cause: error }));
+      }
+    }
+    slot.slices.delete(token);
+    this.#pool.finished(slot);
+    // Settled outcomes count as done only when they are stored, so the slice stays listed until then.
+    await settled;
+    this.#slices.delete(token);
+    for (const wake of this.#waiters.splice(0)) wake();
+    this.#host.onProgress();
+  }
+
+  /** What a worker left out of a slice: nothing, unless it was cancelled. */
+  #unfinished({ lease, results }: Slice): NewChunk[] {
+    return gaps(lease.chunk, results).map(({ from, to }) => piece(lease.chunk, from, to, lease.chunk.deaths));
+  }
+
+  /**
+   * Time per input is what the replica took since it last finished a slice: slices wait in the worker or
+   * overlap there, so the time since one was handed over says little.
+   */
+  #measured(slot: Slot, begunAtMs: number, count: number): void {
+    const now = performance.now();
+    const busyMs = now - Math.max(begunAtMs, slot.finishedAtMs);
+    slot.finishedAtMs = now;
+    this.usedMs += busyMs;
+    const itemMs = busyMs / count;
+    this.#itemMs = this.#itemMs === undefined ? itemMs : this.#itemMs * (1 - freshness) + itemMs * freshness;
+  }
+
+  /**
+   * What becomes of a slice whose worker died.
+   *
+   * Inputs that were being worked on are blamed: tried again alone, or given up at `maxDeaths`. When the
+   * journal is not exact, or does not know the slice although it had begun, the real culprit may be among
+   * the others, so those carry one more death as well; that alone makes the next worker keep an exact
+   * journal. A slice that was only waiting in the worker goes back as it was.
+   */
+  async #afterDeath(slice: Slice, death: Death): Promise<void> {
+    const { lease, results } = slice;
+    const { chunk } = lease;
+    const active = death.journal.slices.get(lease.token);
+    const begun = active !== undefined || results.length > 0;
+    const innocent = death.killedFor === "stopped" || death.killedFor === "cancelled";
+    if (!begun || innocent) {
+      await this.#settle(lease, results, this.#unfinished(slice));
+      return;
+    }
+    const blamed = new Set(active);
+    const exact = active !== undefined && (death.journal.exact || death.killedFor === "timeout");
+    const children: NewChunk[] = [];
+    const outcomes = [...results];
+    const alone = chunk.count === 1;
+    for (const gap of gaps(chunk, results)) {
+      let from = gap.from;
+      const flush = (to: number) => {
+        if (to > from) children.push(piece(chunk, from, to, exact ? chunk.deaths : chunk.deaths + 1));
+      };
+      for (let index = gap.from; index < gap.to; index++) {
+        if (!blamed.has(index) && !alone) continue;
+        flush(index);
+        from = index + 1;
+        const deaths = chunk.deaths + 1;
+        const overTime = death.killedFor === "timeout" && blamed.size <= 1;
+        const givenUp = overTime ? deaths > (this.#spec.options.retries ?? 0) : deaths >= maxDeaths;
+        if (givenUp) outcomes.push(errorRange(index, describeDeath(death, deaths), deaths));
+        else children.push(piece(chunk, index, index + 1, deaths));
+      }
+      flush(gap.to);
+    }
+    await this.#settle(lease, outcomes, children);
+  }
+
+  async #settle(lease: Lease, results: ResultRange[], children: NewChunk[]): Promise<void> {
+    try {
+      results.sort((a, b) => a.lo - b.lo);
+      children.sort((a, b) => a.lo - b.lo);
+      await this.#host.queue.settle(lease, { results, children });
+    } catch (error) {
+      this.#queueFailed(error);
+      return;
+    }
+    if (children.length > 0) void this.#fill();
+    if (!this.#failedOnce && this.#spec.options.onError !== "collect" && results.some((range) => range.errors > 0)) {
+      this.#failedOnce = true;
+      this.#host.onFirstError();
+    }
+  }
+
+  #extendLeases(): void {
+    for (const lease of [...this.#buffer, ...[...this.#slices.values()].map((slice) => slice.lease)]) {
+      this.#host.queue.extend(lease).catch((error: unknown) => this.#queueFailed(error));
+    }
+  }
+
+  /** Ends workers that are over an item's time and too busy for their own timer to act. */
+  #endOverdue(timeoutMs: number): void {
+    for (const replica of new Set([...this.#slices.values()].map((slice) => slice.slot.replica))) {
+      const { writtenAtMs, slices } = replica.readJournal();
+      const working = [...slices.values()].some((active) => active.length > 0);
+      if (working && Date.now() - writtenAtMs > timeoutMs + overtimeMs) replica.kill("timeout");
+    }
+  }
+
+  #queueFailed(error: unknown): void {
+    if (this.#stop.signal.aborted) return;
+    if (error instanceof FarcallError && (error.code === "disk.full" || error.retryable)) {
+      // Nothing is lost: the leases run out and the chunks come again, when there may be room.
+      this.#host.onProgress();
+      setTimeout(() => void this.#fill(), 1_000).unref();
+      return;
+    }
+    this.#host.onFailed(error instanceof FarcallError ? error : new FarcallError("internal", String(error), { cause: error }));
+  }
+}
+
+function piece(chunk: Chunk, from: number, to: number, deaths: number): NewChunk {
+  return { lo: from, count: to - from, body: slicePack(chunk.body, from - chunk.lo, to - chunk.lo), deaths };
+}
+
+/** The inputs of a chunk that no range covers. */
+function gaps(chunk: Chunk, ranges: readonly ResultRange[]): { from: number; to: number }[] {
+  const found: { from: number; to: number }[] = [];
+  let at = chunk.lo;
+  for (const range of [...ranges].sort((a, b) => a.lo - b.lo)) {
+    if (range.lo > at) found.push({ from: at, to: range.lo });
+    at = Math.max(at, range.lo + range.count);
+  }
+  const end = chunk.lo + chunk.count;
+  if (at < end) found.push({ from: at, to: end });
+  return found;
+}
+
+function errorRange(index: number, error: FarcallError, attempts: number): ResultRange {
+  return { lo: index, count: 1, errors: 1, body: packOutcomes([{ ok: false, attempts, bytes: encodeError(error) }]) };
+}

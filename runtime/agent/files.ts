@@ -1,0 +1,109 @@
+import { createHash, randomBytes } from "node:crypto";
+import { access, link, copyFile, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { dirname, join, normalize, sep } from "node:path";
+import { FarcallError, isDiskFull } from "../spec/errors.ts";
+import type { BundleRef } from "../protocol/messages.ts";
+
+/** Files by the SHA-256 of their content, and bundles laid out from them. */
+export class FileStore {
+  readonly #folder: string;
+  /** Hashes seen on disk: files here are never changed, and only an agent that stands still removes them. */
+  readonly #known = new Set<string>();
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  async missing(hashes: readonly string[]): Promise<string[]> {
+    const missing: string[] = [];
+    for (const hash of new Set(hashes)) if (!(await this.#has(hash))) missing.push(hash);
+    return missing;
+  }
+
+  /** Stores content under its hash. Throws `protocol.invalid` when it has another one. */
+  async put(hash: string, content: Uint8Array): Promise<void> {
+    const actual = createHash("sha256").update(content).digest("hex");
+    if (actual !== hash) throw new FarcallError("protocol.invalid", `A file arrived damaged: its hash is ${actual}, not ${hash}.`);
+    if (await this.#has(hash)) return;
+    const file = this.#path(hash);
+    const temporary = `${file}.${randomBytes(6).toString("hex")}.tmp`;
+    try {
+      await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+      await writeFile(temporary, content, { mode: 0o600 });
+      await rename(temporary, file);
+    } catch (cause) {
+      await rm(temporary, { force: true });
+      if (isDiskFull(cause)) {
+        throw new FarcallError("disk.full", "The node has no space left for the code.", { cause, retryable: true });
+      }
+      throw cause;
+    }
+    this.#known.add(hash);
+  }
+
+  async get(hash: string): Promise<Uint8Array> {
+    try {
+      return await readFile(this.#path(hash));
+    } catch (cause) {
+      throw new FarcallError("run.unknown", `The agent has no file ${hash}.`, { cause });
+    }
+  }
+
+  /** Lays a bundle out below `parent`, whole or not at all, and returns its folder. */
+  async place(bundle: BundleRef, parent: string): Promise<string> {
+    const folder = join(parent, bundle.hash);
+    if (await exists(folder)) return folder;
+    const temporary = join(parent, `.${bundle.hash}.${randomBytes(6).toString("hex")}`);
+    try {
+      for (const { path, hash } of bundle.files) {
+        const target = join(temporary, checkRelative(path));
+        await mkdir(dirname(target), { recursive: true, mode: 0o700 });
+        await linkOrCopy(this.#path(hash), target);
+      }
+      await rename(temporary, folder).catch(async (error: unknown) => {
+        if (!(await exists(folder))) throw error;
+      });
+    } finally {
+      await rm(temporary, { recursive: true, force: true });
+    }
+    return folder;
+  }
+
+  #path(hash: string): string {
+    return join(this.#folder, hash.slice(0, 2), hash);
+  }
+
+  async #has(hash: string): Promise<boolean> {
+    if (this.#known.has(hash)) return true;
+    if (!(await exists(this.#path(hash)))) return false;
+    this.#known.add(hash);
+    return true;
+  }
+}
+
+function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+async function linkOrCopy(from: string, to: string): Promise<void> {
+  try {
+    await link(from, to);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") {
+      throw new FarcallError("protocol.invalid", "The bundle names a file that was not sent.", { cause: error });
+    }
+    await copyFile(from, to);
+  }
+}
+
+/** A path in a bundle stays below the bundle's folder. */
+function checkRelative(path: string): string {
+  const clean = normalize(path);
+  if (path === "" || path.includes("\0") || path.includes("\\") || clean.startsWith("..") || clean.startsWith(sep) || /^[A-Za-z]:/.test(clean)) {
+    throw new FarcallError("protocol.invalid", `The bundle holds a file at ${JSON.stringify(path)}, which is not inside it.`);
+  }
+  return clean;
+}

@@ -1,0 +1,55 @@
+import { renameSync } from "node:fs";
+import { DatabaseSync } from "node:sqlite";
+
+/**
+ * Sees to it that one agent at most runs in a folder.
+ *
+ * The lock is SQLite's lock on an otherwise empty database: Node has no call to lock a file, and the
+ * operating system frees this one however its owner dies, so there are no stale locks, no process ids to
+ * compare, and nothing to time out.
+ */
+export class AgentLock implements Disposable {
+  readonly #database: DatabaseSync;
+
+  private constructor(database: DatabaseSync) {
+    this.#database = database;
+  }
+
+  /** Undefined when another process holds the lock. */
+  static acquire(file: string): AgentLock | undefined {
+    try {
+      return AgentLock.#open(file);
+    } catch (error) {
+      if (sqliteCode(error) !== notADatabase) throw error;
+      renameSync(file, `${file}.corrupt-${Date.now()}`);
+      return AgentLock.#open(file);
+    }
+  }
+
+  static #open(file: string): AgentLock | undefined {
+    const database = new DatabaseSync(file);
+    try {
+      database.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE;");
+      return new AgentLock(database);
+    } catch (error) {
+      database.close();
+      const code = sqliteCode(error);
+      if (code === busy || code === locked) return undefined;
+      throw error;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#database.isOpen) this.#database.close();
+  }
+}
+
+// https://sqlite.org/rescode.html; extended codes keep the primary one in their low byte.
+const busy = 5;
+const locked = 6;
+const notADatabase = 26;
+
+function sqliteCode(error: unknown): number | undefined {
+  const code = (error as { errcode?: unknown }).errcode;
+  return typeof code === "number" ? code & 0xff : undefined;
+}

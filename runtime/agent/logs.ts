@@ -1,0 +1,172 @@
+import { appendFileSync, mkdirSync } from "node:fs";
+import { open, readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { LogLine } from "../protocol/messages.ts";
+import type { RunId } from "../spec/names.ts";
+
+/**
+ * What runs printed. Workers write a file for each run and replica (see `worker/output`); this reads them,
+ * all at once for a run that is over, or as they grow for whoever follows one.
+ */
+const batchLines = 500;
+const readBytes = 256 * 1024;
+/** Between two looks at the files of a followed run; the workers' notices usually come first. */
+const pollMs = 500;
+
+export class RunLogs {
+  readonly #folder: string;
+  readonly #made = new Set<RunId>();
+  readonly #listeners = new Map<RunId, Set<() => void>>();
+  readonly #anyListeners = new Set<(run: RunId) => void>();
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /** The file that a replica writes a run's output to. */
+  file(run: RunId, replica: number, kind: "log" | "raw" = "log"): string {
+    const folder = join(this.#folder, run);
+    if (!this.#made.has(run)) {
+      mkdirSync(folder, { recursive: true, mode: 0o700 });
+      this.#made.add(run);
+    }
+    return join(folder, `${replica}.${kind}`);
+  }
+
+  /** Says that a run's files grew. */
+  grew(run: RunId): void {
+    for (const listener of this.#listeners.get(run) ?? []) listener();
+    for (const listener of this.#anyListeners) listener(run);
+  }
+
+  /** Adds output that came past the worker's own capture: of native code, or of processes it started. */
+  appendRaw(run: RunId, replica: number, stream: "stdout" | "stderr", text: string): void {
+    const lines = text.split("\n").filter((line) => line !== "");
+    if (lines.length === 0) return;
+    const now = Date.now();
+    try {
+      appendFileSync(this.file(run, replica, "raw"), lines.map((line) => `${JSON.stringify([stream, now, -1, line])}\n`).join(""));
+    } catch {
+      // A full disk loses output, never a result.
+    }
+    this.grew(run);
+  }
+
+  onGrowth(listener: (run: RunId) => void): () => void {
+    this.#anyListeners.add(listener);
+    return () => this.#anyListeners.delete(listener);
+  }
+
+  /**
+   * Lines in batches, from the start of the log. While `isLive` says that more may come it waits for more;
+   * the log is read once more after the last time it said so.
+   */
+  async *read(run: RunId, isLive: () => boolean, signal: AbortSignal): AsyncGenerator<LogLine[]> {
+    const reader = new RunLogReader(join(this.#folder, run), run);
+    let wake: (() => void) | undefined;
+    const listener = () => wake?.();
+    const listeners = this.#listeners.get(run) ?? new Set();
+    this.#listeners.set(run, listeners.add(listener));
+    try {
+      for (;;) {
+        const live = isLive();
+        const grown = new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+        for await (const lines of reader.next()) {
+          yield lines;
+          if (signal.aborted) return;
+        }
+        if (!live || signal.aborted) return;
+        await waitFor(grown, pollMs, signal);
+      }
+    } finally {
+      listeners.delete(listener);
+      if (listeners.size === 0) this.#listeners.delete(run);
+    }
+  }
+
+  /** A reader that keeps its place, for those who ask again and again. */
+  reader(run: RunId): RunLogReader {
+    return new RunLogReader(join(this.#folder, run), run);
+  }
+
+  async remove(run: RunId): Promise<void> {
+    await rm(join(this.#folder, run), { recursive: true, force: true });
+  }
+}
+
+/** Reads what was added to the files of one run since it last read. */
+export class RunLogReader {
+  readonly #folder: string;
+  readonly #run: RunId;
+  readonly #offsets = new Map<string, number>();
+
+  constructor(folder: string, run: RunId) {
+    this.#folder = folder;
+    this.#run = run;
+  }
+
+  /** New lines in batches. Within a batch they are in the order of their times. */
+  async *next(): AsyncGenerator<LogLine[]> {
+    const names = await readdir(this.#folder).catch(() => [] as string[]);
+    for (let more = true; more; ) {
+      more = false;
+      const lines: LogLine[] = [];
+      for (const name of names) {
+        const read = await this.#read(name);
+        lines.push(...read.lines);
+        more ||= read.more;
+      }
+      lines.sort((a, b) => a.timeMs - b.timeMs);
+      for (let from = 0; from < lines.length; from += batchLines) yield lines.slice(from, from + batchLines);
+    }
+  }
+
+  async #read(name: string): Promise<{ lines: LogLine[]; more: boolean }> {
+    const replica = Number.parseInt(name, 10);
+    const from = this.#offsets.get(name) ?? 0;
+    const file = await open(join(this.#folder, name), "r").catch(() => undefined);
+    if (!file) return { lines: [], more: false };
+    try {
+      const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(readBytes), 0, readBytes, from);
+      // A line being written right now is left for the next time.
+      const end = buffer.subarray(0, bytesRead).lastIndexOf(10) + 1;
+      this.#offsets.set(name, from + end);
+      const lines = buffer
+        .toString("utf8", 0, end)
+        .split("\n")
+        .flatMap((line) => parseLine(line, this.#run, replica));
+      return { lines, more: bytesRead === readBytes && end > 0 };
+    } finally {
+      await file.close();
+    }
+  }
+}
+
+function parseLine(line: string, run: RunId, replica: number): LogLine[] {
+  if (line === "") return [];
+  try {
+    const [stream, timeMs, index, text] = JSON.parse(line) as [LogLine["stream"], number, number, string];
+    const parsed: LogLine = { run, replica, stream, timeMs, text };
+    if (index >= 0) parsed.index = index;
+    return [parsed];
+  } catch {
+    return [];
+  }
+}
+
+async function waitFor(event: Promise<void>, atMostMs: number, signal: AbortSignal): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  let stop: (() => void) | undefined;
+  await Promise.race([
+    event,
+    new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, atMostMs);
+      stop = resolve;
+      signal.addEventListener("abort", resolve as () => void, { once: true });
+    }),
+  ]);
+  clearTimeout(timer);
+  if (stop) signal.removeEventListener("abort", stop);
+}

@@ -1,0 +1,224 @@
+/**
+ * The agent: the one Farcall process of a node. Pieces: `lock` sees that it is the only one, `connection`
+ * serves a client, `files` and `envs` keep code, `pools` and `pool` keep replicas, `calls`, `maps` and `feed`
+ * bring work to them, `runs` and `logs` keep the record, `reaper` ends what is left when this process dies.
+ *
+ * Started as `node agent.js FOLDER IDLE_MS`. Everything it keeps is below FOLDER, which only its owner can
+ * read. It listens on a unix socket there (on Windows on a named pipe) and on nothing else.
+ */
+import { createHash, randomBytes } from "node:crypto";
+import { chmodSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import { join } from "node:path";
+import { enableCompileCache } from "node:module";
+import { fileURLToPath } from "node:url";
+import { WebSocketServer } from "ws";
+import type { AgentStatus } from "../protocol/messages.ts";
+import { SqliteQueue } from "../queue/sqlite.ts";
+import { FarcallError, messageOf } from "../spec/errors.ts";
+import { ensurePrivateFolder } from "../spec/home.ts";
+import { farcallVersion } from "../spec/version.ts";
+import { maxFrameBytes } from "../transport/transport.ts";
+import { WebSocketTransport } from "../transport/websocket.ts";
+import { agentPaths } from "../transport/agentPaths.ts";
+import { Changes } from "./changes.ts";
+import { Connection } from "./connection.ts";
+import { EnvStore } from "./envs.ts";
+import { FileStore } from "./files.ts";
+import { AgentLock } from "./lock.ts";
+import { RunLogs } from "./logs.ts";
+import { Maps } from "./maps.ts";
+import { Pools } from "./pools.ts";
+import { markerVariable, Reaper, sweepLeftovers } from "./reaper.ts";
+import { RunStore } from "./runs.ts";
+
+const tokenBytes = 32;
+/** Exit status of an agent that found another one running in its folder. */
+const notNeeded = 0;
+
+export class Agent {
+  readonly changes = new Changes();
+  readonly #idleMs: number;
+  readonly #startedAtMs = Date.now();
+  readonly #build = createHash("sha256").update(readFileSync(fileURLToPath(import.meta.url))).digest("hex").slice(0, 12);
+  readonly #connections = new Set<Connection>();
+  readonly #warnings: string[] = [];
+  readonly #pools: Pools;
+  readonly #maps: Maps;
+  readonly #runs: RunStore;
+  readonly #server: Server;
+  readonly #cleanup = new AsyncDisposableStack();
+  #idleSinceMs = Date.now();
+  #stopping: Promise<void> | undefined;
+
+  private constructor(folder: string, idleMs: number, queue: SqliteQueue, lock: AgentLock, warnings: string[]) {
+    this.#idleMs = idleMs;
+    this.#warnings.push(...warnings);
+    this.#cleanup.use(lock);
+    const marker = markerOf(folder);
+    sweepLeftovers(marker);
+    const reaper = this.#cleanup.use(new Reaper(marker));
+    this.#cleanup.defer(() => queue.close());
+    this.#runs = new RunStore(join(folder, "runs.db"), (movedTo) => {
+      this.#warnings.push(`The record of runs was damaged. It was kept as ${movedTo}, and a new one begun.`);
+    });
+    this.#cleanup.defer(() => this.#runs.close());
+    const logs = new RunLogs(join(folder, "logs"));
+    for (const run of this.#runs.prune()) void logs.remove(run);
+    const files = new FileStore(join(folder, "files"));
+    const replicaFolder = join(folder, "replicas");
+    rmSync(replicaFolder, { recursive: true, force: true });
+    this.#pools = new Pools({
+      folder: replicaFolder,
+      workerFile: fileURLToPath(new URL("./worker.js", import.meta.url)),
+      compileCache: join(folder, "compile-cache"),
+      marker,
+      envs: new EnvStore(join(folder, "envs")),
+      files,
+      logs,
+      onGroup: (pid) => reaper.add(pid),
+    });
+    this.#cleanup.defer(() => this.#pools.close());
+    this.#maps = new Maps({ queue, pools: this.#pools, runs: this.#runs, logs });
+    this.#cleanup.defer(() => this.#maps.close());
+
+    const paths = agentPaths(folder);
+    const token = randomBytes(tokenBytes).toString("hex");
+    writeFileSync(paths.token, token, { mode: 0o600 });
+    this.#server = createServer((_request, response) => response.writeHead(426).end());
+    const sockets = new WebSocketServer({ server: this.#server, maxPayload: maxFrameBytes, perMessageDeflate: false, skipUTF8Validation: true });
+    sockets.on("connection", (socket) => {
+      const connection = new Connection(new WebSocketTransport(socket), {
+        agent: this,
+        token,
+        version: farcallVersion,
+        build: this.#build,
+        files,
+        pools: this.#pools,
+        maps: this.#maps,
+        runs: this.#runs,
+        logs,
+        onClose: (closed) => this.#connections.delete(closed),
+      });
+      this.#connections.add(connection);
+    });
+    this.#cleanup.defer(() => {
+      for (const connection of this.#connections) connection.close();
+      this.#server.close();
+      this.#server.closeAllConnections();
+    });
+  }
+
+  /** Starts an agent in a folder; undefined when one is running there. */
+  static async start(folder: string, idleMs: number): Promise<Agent | undefined> {
+    ensurePrivateFolder(folder);
+    const lock = AgentLock.acquire(join(folder, "agent.lock"));
+    if (!lock) return undefined;
+    const warnings: string[] = [];
+    const queue = await SqliteQueue.open(join(folder, "queue.db"), {
+      onCorrupt: (movedTo) =>
+        warnings.push(`The queue was damaged, and with it the inputs and outcomes of earlier maps. It was kept as ${movedTo}, and a new one begun.`),
+    });
+    const agent = new Agent(folder, idleMs, queue, lock, warnings);
+    await agent.#listen(folder);
+    await agent.#maps.restore();
+    agent.#watchIdle();
+    return agent;
+  }
+
+  async status(): Promise<AgentStatus> {
+    return {
+      pid: process.pid,
+      version: farcallVersion,
+      build: this.#build,
+      nodeVersion: process.versions.node,
+      startedAtMs: this.#startedAtMs,
+      idleTimeoutMs: this.#idleMs,
+      clients: this.#clients().length,
+      activeRuns: await this.#activeRuns(),
+      residentMiB: Math.round(process.memoryUsage.rss() / 2 ** 20),
+      replicas: this.#pools.status(),
+      warnings: this.#warnings,
+    };
+  }
+
+  /** Makes room for an agent of another version, if nobody would miss this one. */
+  async retire(asker: Connection): Promise<{ retiring: boolean; why?: string }> {
+    const activeRuns = await this.#activeRuns();
+    if (activeRuns > 0) return { retiring: false, why: `${activeRuns} runs are active` };
+    const others = this.#clients().filter((connection) => connection !== asker).length;
+    if (others > 0) return { retiring: false, why: `${others} other clients are connected` };
+    setImmediate(() => void this.stop());
+    return { retiring: true };
+  }
+
+  async requestStop(force: boolean): Promise<{ stopping: boolean; activeRuns: number }> {
+    const activeRuns = await this.#activeRuns();
+    if (activeRuns > 0 && !force) return { stopping: false, activeRuns };
+    await this.#maps.cancelAll();
+    setImmediate(() => void this.stop());
+    return { stopping: true, activeRuns };
+  }
+
+  /** Ends the agent and everything it started. Twice is fine. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#cleanup.disposeAsync().finally(() => process.exit(0));
+    return this.#stopping;
+  }
+
+  async #listen(folder: string): Promise<void> {
+    const { socket, isPipe } = agentPaths(folder);
+    // Whoever made this socket is dead: we hold the lock.
+    if (!isPipe) rmSync(socket, { force: true });
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once("error", reject);
+      this.#server.listen(socket, resolve);
+    });
+    if (isPipe) return;
+    chmodSync(socket, 0o600);
+    this.#cleanup.defer(() => rmSync(socket, { force: true }));
+  }
+
+  #clients(): Connection[] {
+    return [...this.#connections].filter((connection) => connection.isClient);
+  }
+
+  async #activeRuns(): Promise<number> {
+    return this.#pools.activeCalls + (await this.#maps.activeCount());
+  }
+
+  #watchIdle(): void {
+    const everyMs = Math.min(5_000, Math.max(50, this.#idleMs / 10));
+    const timer = setInterval(() => {
+      void this.#activeRuns().then((activeRuns) => {
+        const now = Date.now();
+        if (activeRuns > 0 || this.#connections.size > 0) this.#idleSinceMs = now;
+        else if (now - this.#idleSinceMs >= this.#idleMs) void this.stop();
+      });
+    }, everyMs);
+    this.#cleanup.defer(() => clearInterval(timer));
+  }
+}
+
+/** The same for every agent of a folder, so that a later one finds what an earlier one left. */
+function markerOf(folder: string): string {
+  return `${markerVariable}=${createHash("sha256").update(folder).digest("hex").slice(0, 24)}`;
+}
+
+async function main(): Promise<void> {
+  const [folder, idleText] = process.argv.slice(2);
+  const idleMs = Number(idleText);
+  if (!folder || !Number.isFinite(idleMs)) throw new FarcallError("usage", "An agent is started with its folder and its idle time.");
+  process.umask(0o077);
+  process.title = "farcall-agent";
+  enableCompileCache(join(folder, "compile-cache"));
+  const agent = await Agent.start(folder, idleMs);
+  if (!agent) process.exit(notNeeded);
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => void agent.stop());
+}
+
+main().catch((error: unknown) => {
+  // The client that started this process reads the last line of its log.
+  process.stderr.write(`${JSON.stringify({ code: error instanceof FarcallError ? error.code : "agent.start-failed", message: messageOf(error) })}\n`);
+  process.exit(1);
+});

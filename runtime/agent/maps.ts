@@ -1,0 +1,303 @@
+import type { AgentMethods, Item, MapSpec, Params, Result, RunRecord, RunState } from "../protocol/messages.ts";
+import { packCount } from "../protocol/pack.ts";
+import { type Incoming, toFailure } from "../protocol/rpc.ts";
+import type { JobRecord, JobState, MapQueue, NewChunk } from "../queue/mapQueue.ts";
+import { FarcallError } from "../spec/errors.ts";
+import type { RunId } from "../spec/names.ts";
+import { Changes } from "./changes.ts";
+import { Feed } from "./feed.ts";
+import type { RunLogs } from "./logs.ts";
+import type { Pools } from "./pools.ts";
+import type { RunStore } from "./runs.ts";
+
+/** The maps of the node: takes inputs in, keeps a feed for each that runs, gives outcomes out, says when one is over. */
+
+export interface MapsOptions {
+  queue: MapQueue;
+  pools: Pools;
+  runs: RunStore;
+  logs: RunLogs;
+}
+
+interface ActiveMap {
+  job: JobRecord;
+  spec: MapSpec;
+  feed: Feed | undefined;
+  /** Connections that are sending inputs. */
+  feeders: Set<object>;
+  ending: boolean;
+}
+
+const pageRanges = 64;
+const pageBytes = 1024 * 1024;
+const stateOfJob: Record<JobState, RunState> = {
+  run: "running",
+  pause: "paused",
+  done: "done",
+  failed: "failed",
+  cancelled: "cancelled",
+};
+
+export class Maps {
+  readonly #options: MapsOptions;
+  readonly #active = new Map<RunId, ActiveMap>();
+  readonly #changes = new Changes();
+
+  constructor(options: MapsOptions) {
+    this.#options = options;
+    options.queue.onChange((run) => {
+      this.#changes.announce(run);
+      void this.#checkEnd(run);
+    });
+  }
+
+  /** Takes up the maps that were running when the last agent ended. */
+  async restore(): Promise<void> {
+    for (const job of await this.#options.queue.jobs()) {
+      if (job.state !== "run" && job.state !== "pause") continue;
+      const map = this.#track(job);
+      void this.#begin(map).then(() => this.#checkEnd(job.id));
+    }
+  }
+
+  /** Maps that have work to do or somebody who brings some. */
+  async activeCount(): Promise<number> {
+    let count = 0;
+    for (const [run, map] of this.#active) {
+      const { pending, leased } = await this.#options.queue.counts(run);
+      if (map.job.state === "run" && (map.feeders.size > 0 || pending + leased > 0)) count++;
+    }
+    return count;
+  }
+
+  async create({ run, spec }: Params<AgentMethods["map.create"]>, feeder: object): Promise<RunRecord> {
+    const existing = await this.#options.queue.job(run);
+    if (existing) {
+      const before = JSON.parse(existing.spec) as MapSpec;
+      if (before.module.bundle.hash !== spec.module.bundle.hash || before.export !== spec.export) {
+        throw new FarcallError("run.mismatch", `The run ${run} maps other code: ${label(before)} as it was then.`, {
+          hint: "Map the changed code in a new run.",
+        });
+      }
+    }
+    const job = existing ?? (await this.#options.queue.createJob({ id: run, spec: JSON.stringify(spec), createdAtMs: Date.now() }));
+    const map = this.#active.get(run) ?? (job.state === "run" || job.state === "pause" ? this.#track(job) : undefined);
+    if (map) {
+      map.feeders.add(feeder);
+      if (!map.feed) await this.#begin(map);
+    }
+    const record = await this.record(run);
+    this.#options.runs.save(record);
+    return record;
+  }
+
+  async add({ run, chunks }: Params<AgentMethods["map.add"]>, body: Uint8Array, feeder: object): Promise<void> {
+    this.#active.get(run)?.feeders.add(feeder);
+    const news: NewChunk[] = [];
+    let at = 0;
+    for (const { lo, count, bytes } of chunks) {
+      const pack = body.subarray(at, at + bytes);
+      at += bytes;
+      if (packCount(pack) !== count) throw new FarcallError("protocol.invalid", "A chunk does not hold as many inputs as it says.");
+      news.push({ lo, count, body: pack });
+    }
+    await this.#options.queue.addChunks(run, news);
+  }
+
+  async closeInput({ run, total }: Params<AgentMethods["map.close"]>): Promise<void> {
+    await this.#options.queue.closeInput(run, total);
+    await this.#refresh(run);
+    await this.#checkEnd(run);
+  }
+
+  /** A connection that may have been sending inputs is gone. */
+  feederGone(feeder: object): void {
+    for (const [run, map] of this.#active) if (map.feeders.delete(feeder)) this.#changes.announce(run);
+  }
+
+  async control({ run, to }: Params<AgentMethods["map.control"]>): Promise<RunRecord> {
+    const map = this.#active.get(run);
+    if (map && to === "cancel") await this.#end(map, "cancelled");
+    else if (map) {
+      const wanted = to === "pause" ? "pause" : "run";
+      if (map.job.state !== wanted) await this.#setState(map, wanted);
+    }
+    return this.record(run);
+  }
+
+  async record(run: RunId): Promise<RunRecord> {
+    const { queue, runs } = this.#options;
+    const map = this.#active.get(run);
+    const stored = runs.get(run);
+    const job = await queue.job(run);
+    if (!job) {
+      if (stored) return stored;
+      throw new FarcallError("run.unknown", `There is no run ${run}.`, { hint: "`farcall runs` lists them." });
+    }
+    const spec = map?.spec ?? (JSON.parse(job.spec) as MapSpec);
+    const counts = await queue.counts(run);
+    const unsettled = map?.feed?.unsettled ?? { done: 0, failed: 0 };
+    let state = stateOfJob[job.state];
+    const starved = job.total === undefined && counts.pending + counts.leased === 0;
+    if (state === "running" && starved && (map?.feeders.size ?? 0) === 0) state = "interrupted";
+    return {
+      id: run,
+      kind: "map",
+      label: label(spec),
+      env: spec.module.env.name,
+      state,
+      createdAtMs: job.createdAtMs,
+      endedAtMs: stored?.endedAtMs ?? null,
+      total: job.total ?? null,
+      accepted: job.accepted,
+      done: counts.settled + unsettled.done,
+      failed: counts.errors + unsettled.failed,
+      active: map?.feed?.activeInputs ?? 0,
+      replicas: map?.feed?.replicas ?? 0,
+      error: stored?.error ?? null,
+      costUsd: 0,
+      source: spec.module.source,
+      bundle: spec.module.bundle,
+    };
+  }
+
+  /** Sends outcomes until the run has ended and all were sent, or with `follow` false until there are no more. */
+  async outcomes(
+    query: Params<AgentMethods["map.outcomes"]>,
+    incoming: Incoming<Item<AgentMethods["map.outcomes"]>>,
+  ): Promise<Result<AgentMethods["map.outcomes"]>> {
+    const { queue } = this.#options;
+    const { run, order, errorsOnly = false, follow } = query;
+    const { signal } = incoming;
+    let from = query.from;
+    while (!signal.aborted) {
+      const version = this.#changes.version(run);
+      const job = await queue.job(run);
+      if (!job) throw new FarcallError("run.unknown", `There is no run ${run}.`);
+      const mayGrow = follow && (job.state === "run" || job.state === "pause");
+      const page = await queue.outcomes(run, { order, from, limit: pageRanges, limitBytes: pageBytes, errorsOnly });
+      let sent = 0;
+      for (const { lo, count, sequence, body } of page.ranges) {
+        // In input order a gap means that an earlier input is still being worked, unless none will be any more.
+        if (order === "index" && !errorsOnly && mayGrow && lo !== from) break;
+        await incoming.send({ lo, count, sequence }, body);
+        if (signal.aborted) break;
+        from = order === "index" ? lo + count : sequence;
+        sent++;
+      }
+      if (sent > 0) continue;
+      if (!mayGrow) break;
+      await this.#changes.wait(run, version, signal);
+    }
+    return { record: await this.record(run) };
+  }
+
+  /** Sends the record whenever it changed, no more often than `everyMs`, until the run has ended. */
+  async watch(run: RunId, everyMs: number, incoming: Incoming<{ record: RunRecord }>): Promise<void> {
+    const { signal } = incoming;
+    while (!signal.aborted) {
+      const version = this.#changes.version(run);
+      const record = await this.record(run);
+      await incoming.send({ record });
+      if (hasEnded(record.state)) return;
+      await this.#changes.wait(run, version, signal);
+      await new Promise((resolve) => setTimeout(resolve, everyMs));
+    }
+  }
+
+  async cancelAll(): Promise<void> {
+    await Promise.all([...this.#active.values()].map((map) => this.#end(map, "cancelled")));
+  }
+
+  async close(): Promise<void> {
+    for (const map of this.#active.values()) map.feed?.finish();
+    this.#active.clear();
+  }
+
+  isLive(run: RunId): boolean {
+    return this.#active.has(run);
+  }
+
+  #track(job: JobRecord): ActiveMap {
+    const map: ActiveMap = { job, spec: JSON.parse(job.spec) as MapSpec, feed: undefined, feeders: new Set(), ending: false };
+    this.#active.set(job.id, map);
+    return map;
+  }
+
+  /** Starts working: readies the module, which a restarted agent has to do again. */
+  async #begin(map: ActiveMap): Promise<void> {
+    const { pools, queue, logs } = this.#options;
+    const { id: run } = map.job;
+    try {
+      const { pool } = await pools.load(map.spec.module, () => undefined);
+      if (map.feed || map.ending) return;
+      map.feed = new Feed(run, map.spec, pool, {
+        queue,
+        logFile: (id, replica) => logs.file(id, replica),
+        onProgress: () => this.#changes.announce(run),
+        onFirstError: () =>
+          void this.#end(map, "failed", new FarcallError("item.failed", "An input failed, and the map was to stop at that.")),
+        onFailed: (error) => void this.#end(map, "failed", error),
+      });
+      map.feed.start();
+    } catch (error) {
+      await this.#end(map, "failed", error instanceof FarcallError ? error : new FarcallError("internal", String(error), { cause: error }));
+    }
+  }
+
+  async #refresh(run: RunId): Promise<void> {
+    const map = this.#active.get(run);
+    const job = await this.#options.queue.job(run);
+    if (map && job) map.job = job;
+  }
+
+  async #checkEnd(run: RunId): Promise<void> {
+    const map = this.#active.get(run);
+    if (!map || map.ending || map.job.total === undefined) return;
+    const { settled } = await this.#options.queue.counts(run);
+    if (settled >= map.job.total) await this.#end(map, "done");
+  }
+
+  async #setState(map: ActiveMap, to: JobState): Promise<void> {
+    const run = map.job.id;
+    map.job = { ...map.job, revision: await this.#options.queue.setState(run, to, map.job.revision), state: to };
+    this.#changes.announce(run);
+  }
+
+  async #end(map: ActiveMap, to: "done" | "failed" | "cancelled", error?: FarcallError): Promise<void> {
+    if (map.ending) return;
+    map.ending = true;
+    const run = map.job.id;
+    try {
+      await this.#setState(map, to);
+    } catch (cause) {
+      if (!(cause instanceof FarcallError && cause.code === "run.state")) {
+        map.ending = false;
+        throw cause;
+      }
+    }
+    if (to === "done") map.feed?.finish();
+    else await map.feed?.cancel();
+    const record = await this.record(run);
+    this.#active.delete(run);
+    this.#options.runs.save({
+      ...record,
+      state: to,
+      endedAtMs: Date.now(),
+      active: 0,
+      error: error ? toFailure(error) : null,
+    });
+    this.#options.logs.grew(run);
+    this.#changes.announce(run);
+  }
+}
+
+export function hasEnded(state: RunState): boolean {
+  return state === "done" || state === "failed" || state === "cancelled";
+}
+
+export function label({ module, export: name }: Pick<MapSpec, "module" | "export">): string {
+  const { file, root } = module.source;
+  const short = file.startsWith(root) ? file.slice(root.length).replace(/^[\\/]/, "") : file;
+  return `${short}#${name}`;
+}

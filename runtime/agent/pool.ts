@@ -1,0 +1,213 @@
+import type { ExportInfo, ModuleRef } from "../protocol/messages.ts";
+import { FarcallError } from "../spec/errors.ts";
+import type { Death } from "./death.ts";
+import type { Replica } from "./replica.ts";
+
+/**
+ * The replicas of one bundle in one env, and who works on them.
+ *
+ * Work comes from workloads: single calls, and the feeds of maps. Whenever a replica has room, the pool asks
+ * the workloads in turn, calls first, then the map that has had the least of the replicas' time, so maps
+ * share fairly however long their inputs take.
+ */
+export interface Workload {
+  /** Calls come before maps. */
+  readonly urgent: boolean;
+  /** Milliseconds of replica time used so far, for fairness. */
+  usedMs: number;
+  /** How many replicas this workload could keep busy now, running ones included. */
+  readonly wanted: number;
+  /** How many replicas it may have. */
+  readonly maxReplicas: number;
+  /**
+   * Gives the replica work. `none` when there is none for it or no room, `wait` when there is work but the
+   * replica must first finish what it has of others, so nobody else should be given it either.
+   */
+  offer(slot: Slot): "given" | "none" | "wait";
+  /** The pool cannot run anything: the reason. */
+  fail(error: FarcallError): void;
+}
+
+/** A replica as the workloads see it. */
+export interface Slot {
+  readonly replica: Replica;
+  calls: number;
+  /** Slices handed to the worker and not finished, by token. */
+  readonly slices: Map<string, { workload: Workload; estimateMs: number }>;
+  /** Takes no more work and ends when what it has is done. */
+  draining: boolean;
+  rawFrom: { stdout: number; stderr: number };
+  lastRun: string | undefined;
+  /** When it last finished a slice, on the monotonic clock. */
+  finishedAtMs: number;
+}
+
+export interface PoolHost {
+  /** Starts a worker process for the pool. */
+  spawn(module: ModuleRef): Replica;
+  onDeath(slot: Slot, death: Death): void;
+}
+
+/** Workers in a row that died before they did anything useful, after which the pool gives up. */
+const maxBootFailures = 5;
+/** A replica without work is kept this long. */
+const idleReplicaMs = 60_000;
+
+export class Pool {
+  readonly key: string;
+  readonly module: ModuleRef;
+  readonly folder: string;
+  readonly #host: PoolHost;
+  readonly #defaultSize: number;
+  readonly #slots = new Set<Slot>();
+  readonly #starting = new Set<Replica>();
+  readonly #workloads = new Set<Workload>();
+  #bootFailures = 0;
+  #exports: Promise<ExportInfo[]> | undefined;
+  #idleTimer: NodeJS.Timeout | undefined;
+  #scheduled = false;
+  #closed = false;
+
+  constructor(key: string, module: ModuleRef, folder: string, defaultSize: number, host: PoolHost) {
+    this.key = key;
+    this.module = module;
+    this.folder = folder;
+    this.#defaultSize = defaultSize;
+    this.#host = host;
+  }
+
+  get slots(): ReadonlySet<Slot> {
+    return this.#slots;
+  }
+
+  get isIdle(): boolean {
+    return this.#workloads.size === 0 && [...this.#slots].every((slot) => slot.calls === 0 && slot.slices.size === 0);
+  }
+
+  /** Replicas this pool may have when nobody asks for another number. */
+  get defaultSize(): number {
+    return this.#defaultSize;
+  }
+
+  /** What the bundle exports, from a replica that imported it. Rejects with what the import threw. */
+  exports(): Promise<ExportInfo[]> {
+    this.#exports ??= this.#start().then((loaded) => loaded);
+    this.#exports.catch(() => (this.#exports = undefined));
+    return this.#exports;
+  }
+
+  add(workload: Workload): void {
+    // A map that comes later starts level with the others: what they had before it came is past.
+    const used = [...this.#workloads].filter((other) => !other.urgent).map((other) => other.usedMs);
+    if (used.length > 0) workload.usedMs = Math.max(workload.usedMs, Math.min(...used));
+    this.#workloads.add(workload);
+    clearTimeout(this.#idleTimer);
+    this.#idleTimer = undefined;
+    this.dispatch();
+  }
+
+  remove(workload: Workload): void {
+    this.#workloads.delete(workload);
+    this.#armIdleTimer();
+  }
+
+  /** Looks for replicas with room and for work for them, once for all the changes of this tick. */
+  wake(): void {
+    if (this.#scheduled || this.#closed) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      this.dispatch();
+    });
+  }
+
+  dispatch(): void {
+    if (this.#closed || this.#workloads.size === 0) return;
+    const workloads = [...this.#workloads];
+    const slots = [...this.#slots].filter((slot) => !slot.draining);
+    slots.sort((a, b) => a.calls + a.slices.size - (b.calls + b.slices.size));
+    // One piece for each replica before any gets a second, so that work spreads.
+    for (const slot of slots) this.#offer(slot, workloads);
+    for (const slot of slots) while (this.#offer(slot, workloads));
+    const wanted = workloads.reduce((sum, workload) => sum + Math.min(workload.wanted, workload.maxReplicas), 0);
+    const limit = Math.max(...workloads.map((workload) => workload.maxReplicas));
+    for (let have = slots.length + this.#starting.size; have < Math.min(wanted, limit); have++) {
+      this.#start().catch((error: unknown) => this.#startFailed(error));
+    }
+  }
+
+  #offer(slot: Slot, workloads: Workload[]): boolean {
+    if (workloads.length > 1) workloads.sort((a, b) => Number(b.urgent) - Number(a.urgent) || a.usedMs - b.usedMs);
+    for (const workload of workloads) {
+      const answer = workload.offer(slot);
+      if (answer !== "none") return answer === "given";
+    }
+    return false;
+  }
+
+  /** A piece of work ended: its replica may have room again. */
+  finished(slot: Slot): void {
+    this.#bootFailures = 0;
+    if (slot.draining && slot.calls === 0 && slot.slices.size === 0) void slot.replica.stop("stopped");
+    else this.wake();
+    this.#armIdleTimer();
+  }
+
+  /** Replaces a replica as soon as it has done what it holds. */
+  recycle(slot: Slot): void {
+    slot.draining = true;
+    this.finished(slot);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#idleTimer);
+    const replicas = [...this.#starting, ...[...this.#slots].map((slot) => slot.replica)];
+    await Promise.all(replicas.map((replica) => replica.stop("stopped")));
+  }
+
+  async #start(): Promise<ExportInfo[]> {
+    const replica = this.#host.spawn(this.module);
+    this.#starting.add(replica);
+    try {
+      const { entry, commonJs } = this.module.bundle;
+      const exports = await replica.load(this.folder, entry, commonJs);
+      this.#exports ??= Promise.resolve(exports);
+      const slot: Slot = { replica, calls: 0, slices: new Map(), draining: this.#closed, rawFrom: { stdout: 0, stderr: 0 }, lastRun: undefined, finishedAtMs: 0 };
+      this.#slots.add(slot);
+      void replica.died.then((death) => {
+        this.#slots.delete(slot);
+        this.#host.onDeath(slot, death);
+        this.wake();
+      });
+      if (this.#closed) void replica.stop("stopped");
+      this.wake();
+      this.#armIdleTimer();
+      return exports;
+    } catch (error) {
+      replica.kill("stopped");
+      throw error;
+    } finally {
+      this.#starting.delete(replica);
+    }
+  }
+
+  #startFailed(error: unknown): void {
+    this.#bootFailures++;
+    const failure = error instanceof FarcallError ? error : new FarcallError("internal", String(error));
+    // An import that throws will throw again; a process that died may not.
+    if (failure.code !== "worker.crashed" || this.#bootFailures >= maxBootFailures) {
+      for (const workload of [...this.#workloads]) workload.fail(failure);
+    } else this.wake();
+  }
+
+  #armIdleTimer(): void {
+    if (this.#idleTimer || !this.isIdle || this.#closed) return;
+    this.#idleTimer = setTimeout(() => {
+      this.#idleTimer = undefined;
+      if (!this.isIdle) return;
+      for (const slot of this.#slots) this.recycle(slot);
+    }, idleReplicaMs);
+    this.#idleTimer.unref();
+  }
+}

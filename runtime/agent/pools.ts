@@ -1,0 +1,221 @@
+import { createHash } from "node:crypto";
+import { availableParallelism, totalmem } from "node:os";
+import { join } from "node:path";
+import { mkdirSync } from "node:fs";
+import type { AgentStatus, ExportInfo, ModuleRef } from "../protocol/messages.ts";
+import { Calls } from "./calls.ts";
+import type { EnvStore } from "./envs.ts";
+import type { FileStore } from "./files.ts";
+import type { RunLogs } from "./logs.ts";
+import { Pool, type Slot } from "./pool.ts";
+import { Replica } from "./replica.ts";
+
+/** All pools of the node: readies envs, lays out bundles, starts worker processes and watches over them. */
+
+export interface PoolsOptions {
+  /** For what replicas write besides results. */
+  folder: string;
+  workerFile: string;
+  compileCache: string;
+  marker: string;
+  envs: EnvStore;
+  files: FileStore;
+  logs: RunLogs;
+  onGroup(pid: number): void;
+}
+
+export interface ReadyPool {
+  key: string;
+  pool: Pool;
+  calls: Calls;
+}
+
+/** A blank worker process is kept at hand, so that an edit waits for an import only; made when things are calm. */
+const spareAfterMs = 250;
+const watchEveryMs = 250;
+/** Raw output kept of a replica before the file is emptied. */
+const rawCapBytes = 1024 * 1024;
+/** Share of its limit at which a replica is replaced between two pieces of work. */
+const recycleAtShare = 0.7;
+/** Memory beside the JavaScript heap that a worker needs in any case. */
+const overheadMiB = 256;
+
+export class Pools {
+  readonly #options: PoolsOptions;
+  readonly #ready = new Map<string, ReadyPool>();
+  readonly #loading = new Map<string, Promise<ReadyPool & { env: "reused" | "installed" }>>();
+  readonly #replicas = new Set<Replica>();
+  readonly #watcher: NodeJS.Timeout;
+  #nextId = 1;
+  #spare: Replica | undefined;
+  #spareTimer: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(options: PoolsOptions) {
+    this.#options = options;
+    mkdirSync(options.folder, { recursive: true, mode: 0o700 });
+    this.#watcher = setInterval(() => this.#watch(), watchEveryMs);
+    this.#watcher.unref();
+    // An agent is started because somebody is about to call.
+    this.#spare = this.#start({}, null);
+  }
+
+  /** A module that `load` readied, by the key it returned. */
+  get(key: string): ReadyPool | undefined {
+    return this.#ready.get(key);
+  }
+
+  /** Readies the env and lays out the bundle; starts no worker. */
+  async load(
+    module: ModuleRef,
+    onOutput: (line: string) => void,
+  ): Promise<ReadyPool & { env: "reused" | "installed" }> {
+    const key = createHash("sha256")
+      .update(JSON.stringify([module.bundle.hash, module.env]))
+      .digest("hex")
+      .slice(0, 32);
+    const ready = this.#ready.get(key);
+    if (ready) return { ...ready, env: "reused" };
+    let loading = this.#loading.get(key);
+    if (!loading) {
+      loading = this.#prepare(key, module, onOutput).finally(() => this.#loading.delete(key));
+      this.#loading.set(key, loading);
+    }
+    return loading;
+  }
+
+  async exports(ready: ReadyPool): Promise<ExportInfo[]> {
+    const exports = await ready.pool.exports();
+    this.#replaceOlder(ready.pool);
+    this.#armSpare();
+    return exports;
+  }
+
+  get activeCalls(): number {
+    let active = 0;
+    for (const { pool } of this.#ready.values()) for (const slot of pool.slots) active += slot.calls;
+    return active;
+  }
+
+  status(): AgentStatus["replicas"] {
+    return [...this.#ready.values()].flatMap(({ pool }) =>
+      [...pool.slots].map((slot) => ({
+        id: slot.replica.id,
+        pid: slot.replica.pid,
+        env: pool.module.env.name,
+        bundle: pool.module.bundle.hash.slice(0, 12),
+        state: slot.draining ? "draining" : slot.calls + slot.slices.size > 0 ? "busy" : "idle",
+        active: slot.calls + slot.slices.size,
+        residentMiB: Math.round(slot.replica.residentMiB()),
+      })),
+    );
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearInterval(this.#watcher);
+    clearTimeout(this.#spareTimer);
+    await Promise.all([...this.#ready.values()].map(({ pool }) => pool.close()));
+    await Promise.all([...this.#replicas].map((replica) => replica.stop("stopped")));
+  }
+
+  async #prepare(
+    key: string,
+    module: ModuleRef,
+    onOutput: (line: string) => void,
+  ): Promise<ReadyPool & { env: "reused" | "installed" }> {
+    const env = await this.#options.envs.install(module.env.install, { onOutput });
+    const folder = await this.#options.files.place(module.bundle, join(env.folder, "bundles"));
+    const pool = new Pool(key, module, folder, module.env.replicas ?? availableParallelism(), {
+      spawn: (ref) => this.#spawn(ref),
+      onDeath: (slot) => this.#flushRaw(slot),
+    });
+    const ready = { key, pool, calls: new Calls(pool) };
+    this.#ready.set(key, ready);
+    return { ...ready, env: env.state };
+  }
+
+  #spawn(module: ModuleRef): Replica {
+    const { vars, memoryMiB } = module.env;
+    const plain = memoryMiB === null && Object.keys(vars).length === 0;
+    const spare = this.#spare;
+    if (plain && spare && !spare.isDead) {
+      this.#spare = undefined;
+      this.#armSpare();
+      return spare;
+    }
+    return this.#start(vars, memoryMiB);
+  }
+
+  #start(vars: Record<string, string>, memoryMiB: number | null): Replica {
+    const { folder, workerFile, marker, compileCache, logs, onGroup } = this.#options;
+    const replica = new Replica({
+      id: this.#nextId++,
+      workerFile,
+      folder,
+      marker,
+      vars,
+      memoryMiB,
+      compileCache,
+      onOutput: (run) => logs.grew(run),
+      onGroup,
+      onLastOutput: () => this.#flushRawOf(replica),
+    });
+    this.#replicas.add(replica);
+    void replica.died.then(() => this.#replicas.delete(replica));
+    return replica;
+  }
+
+  #armSpare(): void {
+    clearTimeout(this.#spareTimer);
+    this.#spareTimer = setTimeout(() => {
+      if (this.#closed || (this.#spare && !this.#spare.isDead)) return;
+      this.#spare = this.#start({}, null);
+    }, spareAfterMs);
+    this.#spareTimer.unref();
+  }
+
+  /** An edited file makes its earlier replicas useless as soon as they have nothing to do. */
+  #replaceOlder(pool: Pool): void {
+    const { source, env } = pool.module;
+    for (const other of this.#ready.values()) {
+      const { module } = other.pool;
+      if (other.pool === pool || module.source.file !== source.file || module.env.name !== env.name) continue;
+      if (module.bundle.hash === pool.module.bundle.hash || !other.pool.isIdle) continue;
+      for (const slot of other.pool.slots) other.pool.recycle(slot);
+    }
+  }
+
+  #slotOf(replica: Replica): Slot | undefined {
+    for (const { pool } of this.#ready.values()) for (const slot of pool.slots) if (slot.replica === replica) return slot;
+    return undefined;
+  }
+
+  #watch(): void {
+    for (const { pool } of this.#ready.values()) {
+      const { memoryMiB } = pool.module.env;
+      const shareMiB = (totalmem() / 2 ** 20) * 0.8;
+      const limitMiB = memoryMiB === null ? shareMiB / Math.max(1, pool.slots.size) : memoryMiB * 1.25 + overheadMiB;
+      for (const slot of pool.slots) {
+        this.#flushRaw(slot);
+        const usedMiB = slot.replica.residentMiB();
+        if (usedMiB > limitMiB) slot.replica.kill("memory");
+        else if (usedMiB > limitMiB * recycleAtShare && !slot.draining) pool.recycle(slot);
+      }
+    }
+  }
+
+  #flushRawOf(replica: Replica): void {
+    const slot = this.#slotOf(replica);
+    if (slot) this.#flushRaw(slot);
+  }
+
+  /** Gives raw output to the run that the replica last worked on: nobody knows better whose it is. */
+  #flushRaw(slot: Slot): void {
+    for (const stream of ["stdout", "stderr"] as const) {
+      const { text, next } = slot.replica.rawOutput(stream, slot.rawFrom[stream], rawCapBytes);
+      slot.rawFrom[stream] = next;
+      if (text !== "" && slot.lastRun !== undefined) this.#options.logs.appendRaw(slot.lastRun, slot.replica.id, stream, text);
+    }
+  }
+}

@@ -1,0 +1,137 @@
+import { renameSync } from "node:fs";
+import { DatabaseSync, type StatementSync } from "node:sqlite";
+import type { RunRecord } from "../protocol/messages.ts";
+import type { RunId } from "../spec/names.ts";
+
+/**
+ * The records of calls and maps, kept when the agent is gone.
+ *
+ * A record is not a promise the way an acknowledged input is, so records are written a moment later, many at
+ * once: a call takes a fifth of a millisecond, a write would double that.
+ */
+const writeEveryMs = 100;
+/** Results of calls above this are not kept; the caller got them. */
+const maxStoredResultBytes = 1024 * 1024;
+const keptCalls = 2_000;
+
+export interface StoredResult {
+  ok: boolean;
+  body: Uint8Array | undefined;
+}
+
+export class RunStore {
+  readonly #database: DatabaseSync;
+  readonly #upsert: StatementSync;
+  readonly #byId: StatementSync;
+  readonly #page: StatementSync;
+  readonly #unwritten = new Map<RunId, { record: RunRecord; result: StoredResult | undefined }>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(file: string, onCorrupt: (movedTo: string) => void) {
+    this.#database = openOrReplace(file, onCorrupt);
+    this.#upsert = this.#database.prepare(
+      `INSERT INTO run (id, record, ok, result) VALUES (?, ?, ?, ?)
+       ON CONFLICT (id) DO UPDATE SET record = excluded.record,
+         ok = coalesce(excluded.ok, ok), result = coalesce(excluded.result, result)`,
+    );
+    this.#byId = this.#database.prepare("SELECT record, ok, result FROM run WHERE id = ?");
+    this.#page = this.#database.prepare("SELECT record FROM run WHERE id < ? ORDER BY id DESC LIMIT ?");
+  }
+
+  save(record: RunRecord, result?: StoredResult): void {
+    const before = this.#unwritten.get(record.id);
+    this.#unwritten.set(record.id, { record, result: result ?? before?.result });
+    this.#timer ??= setTimeout(() => this.flush(), writeEveryMs);
+  }
+
+  get(id: RunId): RunRecord | undefined {
+    const unwritten = this.#unwritten.get(id);
+    if (unwritten) return unwritten.record;
+    const row = this.#byId.get(id);
+    return row && (JSON.parse(row["record"] as string) as RunRecord);
+  }
+
+  result(id: RunId): StoredResult | undefined {
+    this.flush();
+    const row = this.#byId.get(id);
+    if (!row || row["ok"] === null) return undefined;
+    return { ok: row["ok"] === 1, body: (row["result"] as Uint8Array | null) ?? undefined };
+  }
+
+  /** Newest first, those before `before` in that order. */
+  list(limit: number, before: RunId | undefined): RunRecord[] {
+    this.flush();
+    return this.#page.all(before ?? "~", limit).map((row) => JSON.parse(row["record"] as string) as RunRecord);
+  }
+
+  /** Forgets all but the newest calls and returns the ids of those forgotten. */
+  prune(): RunId[] {
+    return this.#database
+      .prepare(
+        `DELETE FROM run WHERE json_extract(record, '$.kind') = 'call' AND id <
+           (SELECT id FROM run WHERE json_extract(record, '$.kind') = 'call' ORDER BY id DESC LIMIT 1 OFFSET ?)
+         RETURNING id`,
+      )
+      .all(keptCalls)
+      .map((row) => row["id"] as string);
+  }
+
+  /** Writes what has gathered. A disk that is full keeps it in memory, to be tried again. */
+  flush(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#unwritten.size === 0 || !this.#database.isOpen) return;
+    try {
+      this.#database.exec("BEGIN");
+      for (const { record, result } of this.#unwritten.values()) {
+        const body = result?.body && result.body.byteLength <= maxStoredResultBytes ? result.body : null;
+        this.#upsert.run(record.id, JSON.stringify(record), result ? Number(result.ok) : null, body);
+      }
+      this.#database.exec("COMMIT");
+      this.#unwritten.clear();
+    } catch {
+      if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
+      this.#timer = setTimeout(() => this.flush(), writeEveryMs * 20);
+      this.#timer.unref();
+    }
+  }
+
+  close(): void {
+    this.flush();
+    clearTimeout(this.#timer);
+    if (this.#database.isOpen) this.#database.close();
+  }
+}
+
+function openOrReplace(file: string, onCorrupt: (movedTo: string) => void): DatabaseSync {
+  try {
+    return open(file);
+  } catch {
+    const movedTo = `${file}.corrupt-${Date.now()}`;
+    for (const ending of ["", "-wal", "-shm"]) {
+      try {
+        renameSync(file + ending, movedTo + ending);
+      } catch {
+        // There need not be a log beside the database.
+      }
+    }
+    onCorrupt(movedTo);
+    return open(file);
+  }
+}
+
+function open(file: string): DatabaseSync {
+  const database = new DatabaseSync(file);
+  try {
+    database.exec(`
+      PRAGMA journal_mode = WAL;
+      PRAGMA synchronous = NORMAL;
+      CREATE TABLE IF NOT EXISTS run (id TEXT PRIMARY KEY, record TEXT NOT NULL, ok INTEGER, result BLOB) WITHOUT ROWID;
+      SELECT count(*) FROM (SELECT 1 FROM run LIMIT 1);
+    `);
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}

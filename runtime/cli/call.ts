@@ -1,0 +1,122 @@
+import { FarcallError, messageOf } from "../spec/errors.ts";
+import { isRunId } from "../spec/names.ts";
+import type { MapOptions } from "../spec/map.ts";
+import { checkMapOptions } from "../spec/map.ts";
+import { openInput } from "./input.ts";
+import type { Invocation } from "./main.ts";
+import { envSpec, flag, openCluster, target, text, timeMs, whole } from "./options.ts";
+import { LineOutput, outcomeLine } from "./output.ts";
+import { MapProgress } from "./progress.ts";
+import { reportError } from "./report.ts";
+import { errorJson, logLineText, paint, StatusLine, toJson } from "./terminal.ts";
+
+/** `farcall run` and `farcall map`. */
+
+export async function runCommand({ words, values, signal }: Invocation): Promise<number> {
+  const usage = "farcall run FILE#EXPORT [ARGS]";
+  const { file, name, rest } = target(words, usage);
+  const args = parseArguments(rest, usage);
+  const json = flag(values, "json");
+  using line = new StatusLine();
+  using cluster = closing(openCluster(values, (each) => line.print(logLineText(each))));
+  const timeoutMs = timeMs(values, "timeout");
+  const module = await cluster.cluster.openModule(file, { env: envSpec(values), signal, onProgress: (each) => line.print(paint("dim", each)) });
+  const { kind } = await module.find(name);
+  await using output = await LineOutput.open(undefined);
+  const options = { signal, ...(timeoutMs === undefined ? {} : { timeoutMs }) };
+  try {
+    if (kind === "generator" || kind === "async-generator") {
+      for await (const value of module.stream(name, args, options)) {
+        await output.write(toJson(value));
+        await output.flush();
+      }
+    } else {
+      const value = await module.call(name, args, options);
+      await output.write(json ? `{"value":${toJson(value)}}` : toJson(value, process.stdout.isTTY ? 2 : undefined));
+    }
+    return 0;
+  } catch (error) {
+    if (signal.aborted) throw error;
+    if (json && error instanceof Error) await output.write(`{"error":${toJson(errorJson(error))}}`);
+    return reportError(error);
+  }
+}
+
+export async function mapCommand({ words, values, signal }: Invocation): Promise<number> {
+  const usage = "farcall map FILE#EXPORT --input FILE|-|MODULE#EXPORT";
+  const { file, name, rest } = target(words, usage);
+  if (rest.length > 0) throw new FarcallError("usage", `${JSON.stringify(rest[0])} is one word too many.`, { hint: `Usage: ${usage}` });
+  const options = mapOptions(values);
+  const resume = text(values, "resume");
+  if (resume !== undefined && !isRunId(resume)) throw new FarcallError("run.unknown", `${JSON.stringify(resume)} is not the id of a run.`);
+  using line = new StatusLine();
+  const env = envSpec(values);
+  const [inputs] = await Promise.all([openInput(text(values, "input"), signal)]);
+  using cluster = closing(openCluster(values, (each) => line.print(logLineText(each))));
+  const module = await cluster.cluster.openModule(file, { env, signal, onProgress: (each) => line.print(paint("dim", each)) });
+  await module.find(name);
+  await using output = await LineOutput.open(text(values, "output"));
+  const run = module.map(name, inputs, { ...options, ...(resume === undefined ? {} : { run: resume }) });
+  const cancel = () => void run.cancel().catch(() => undefined);
+  signal.addEventListener("abort", cancel, { once: true });
+  if (flag(values, "detach")) {
+    await run.accepted;
+    process.stdout.write(flag(values, "json") ? `${toJson({ run: run.id })}\n` : `${run.id}\n`);
+    return 0;
+  }
+  using progress = new MapProgress(line, () => {
+    const { total, ...others } = run.progress;
+    return { ...others, total: total ?? null };
+  });
+  let failed = 0;
+  try {
+    for await (const batch of run.batches(flag(values, "unordered") ? "settled" : "index")) {
+      for (const outcome of batch) {
+        if ("error" in outcome) failed++;
+        await output.write(outcomeLine(outcome));
+      }
+      await output.flush();
+    }
+    line.print(progress.summary(run.id));
+    return failed > 0 ? 1 : 0;
+  } catch (error) {
+    await output.flush();
+    line.print(progress.summary(run.id));
+    throw error;
+  }
+}
+
+function parseArguments(words: readonly string[], usage: string): unknown[] {
+  const [given, ...rest] = words;
+  if (given === undefined) return [];
+  if (rest.length > 0) throw new FarcallError("usage", "The arguments are more than one word.", { hint: `Usage: ${usage}; quote ARGS for the shell: '["a", 1]'.` });
+  let args: unknown;
+  try {
+    args = JSON.parse(given);
+  } catch (cause) {
+    throw new FarcallError("usage", `The arguments are not JSON: ${messageOf(cause)}.`, { hint: `Usage: ${usage}; ARGS is a JSON array: '["a", 1]'.` });
+  }
+  if (Array.isArray(args)) return args as unknown[];
+  throw new FarcallError("usage", `The arguments are ${given}, which is no array.`, { hint: `ARGS is a JSON array of all arguments: '[${given}]'.` });
+}
+
+function mapOptions(values: Invocation["values"]): MapOptions {
+  const onError = text(values, "on-error") ?? "collect";
+  if (onError !== "collect" && onError !== "stop") throw new FarcallError("usage", `--on-error is ${JSON.stringify(onError)}.`, { hint: "Give collect or stop." });
+  const maxCost = text(values, "max-cost");
+  if (maxCost !== undefined && !(Number(maxCost) >= 0)) throw new FarcallError("usage", `--max-cost is ${JSON.stringify(maxCost)}.`, { hint: "Give US dollars, such as 2.50." });
+  const given: Record<string, unknown> = {
+    replicas: whole(values, "replicas", 1),
+    concurrency: whole(values, "concurrency", 1),
+    retries: whole(values, "retries", 0),
+    timeoutMs: timeMs(values, "timeout"),
+    cache: flag(values, "cache") ? true : undefined,
+    maxCostUsd: maxCost === undefined ? undefined : Number(maxCost),
+    onError,
+  };
+  return checkMapOptions(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)));
+}
+
+function closing<T extends { close(): void }>(cluster: T): { cluster: T } & Disposable {
+  return { cluster, [Symbol.dispose]: () => cluster.close() };
+}

@@ -1,0 +1,92 @@
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { Cluster } from "../cluster/cluster.ts";
+import { checkEnvSpec, type EnvSpec } from "../spec/env.ts";
+import { FarcallError, messageOf } from "../spec/errors.ts";
+import { isRunId } from "../spec/names.ts";
+import type { LogLine } from "../protocol/messages.ts";
+import type { Invocation } from "./main.ts";
+
+/** Options of the command line, as what they mean. */
+
+type Values = Invocation["values"];
+
+export function text(values: Values, name: string): string | undefined {
+  const value = values[name];
+  return typeof value === "string" ? value : undefined;
+}
+
+export function flag(values: Values, name: string): boolean {
+  return values[name] === true;
+}
+
+/** A whole number of at least `min`. */
+export function whole(values: Values, name: string, min: number): number | undefined {
+  const given = text(values, name);
+  if (given === undefined) return undefined;
+  const value = Number(given);
+  if (/^\d+$/.test(given) && value >= min) return value;
+  throw new FarcallError("usage", `--${name} is ${JSON.stringify(given)}.`, { hint: `Give a whole number of at least ${min}.` });
+}
+
+const unitsMs: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
+
+/** A length of time such as `500ms`, `30s`, `5m` or `1h`, in milliseconds. */
+export function timeMs(values: Values, name: string): number | undefined {
+  const given = text(values, name);
+  if (given === undefined) return undefined;
+  const [, amount, unit] = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(given) ?? [];
+  const ms = Number(amount) * (unitsMs[unit ?? ""] ?? Number.NaN);
+  if (Number.isFinite(ms) && ms >= 1) return Math.round(ms);
+  throw new FarcallError("usage", `--${name} is ${JSON.stringify(given)}.`, { hint: "Give a number and its unit: 500ms, 30s, 5m or 1h." });
+}
+
+export function openCluster(values: Values, logs: (line: LogLine) => void): Cluster {
+  return new Cluster(text(values, "on") ?? "local", { logs });
+}
+
+/** The env that `--env`, `--reqs`, `--var` and `--allow-scripts` describe together. */
+export function envSpec(values: Values): EnvSpec {
+  const file = text(values, "env");
+  const env: EnvSpec = file === undefined ? {} : checkEnvSpec(readJson(file));
+  const many = (name: string) => (Array.isArray(values[name]) ? values[name].filter((value) => typeof value === "string") : []);
+  const reqs = many("reqs").flatMap((list) => list.split(",").map((req) => req.trim()).filter((req) => req !== ""));
+  const vars = Object.fromEntries(
+    many("var").map((pair) => {
+      const at = pair.indexOf("=");
+      if (at > 0) return [pair.slice(0, at), pair.slice(at + 1)];
+      throw new FarcallError("usage", `--var is ${JSON.stringify(pair)}.`, { hint: "Give a name and a value: --var NAME=VALUE." });
+    }),
+  );
+  return checkEnvSpec({
+    ...env,
+    ...(reqs.length > 0 || env.reqs ? { reqs: [...(env.reqs ?? []), ...reqs] } : {}),
+    ...(Object.keys(vars).length > 0 || env.vars ? { vars: { ...env.vars, ...vars } } : {}),
+    ...(flag(values, "allow-scripts") ? { allowScripts: true } : {}),
+  });
+}
+
+function readJson(file: string): unknown {
+  try {
+    return JSON.parse(readFileSync(resolve(file), "utf8")) as unknown;
+  } catch (cause) {
+    throw new FarcallError("spec.invalid", `Cannot read the env from ${file}: ${messageOf(cause)}.`, { cause });
+  }
+}
+
+/** `FILE#EXPORT`, with the file's path made absolute. */
+export function target(words: readonly string[], usage: string): { file: string; name: string; rest: string[] } {
+  const [word, ...rest] = words;
+  const at = word?.lastIndexOf("#") ?? -1;
+  if (word === undefined || at < 1 || at === word.length - 1) {
+    throw new FarcallError("usage", word === undefined ? "No function is named." : `${JSON.stringify(word)} names no function.`, { hint: `Usage: ${usage}` });
+  }
+  return { file: resolve(word.slice(0, at)), name: word.slice(at + 1), rest };
+}
+
+export function runArgument(words: readonly string[], usage: string): string {
+  const [run, ...rest] = words;
+  if (run === undefined || rest.length > 0) throw new FarcallError("usage", "One run is needed.", { hint: `Usage: ${usage}; \`farcall runs\` lists them.` });
+  if (!isRunId(run)) throw new FarcallError("run.unknown", `${JSON.stringify(run)} is not the id of a run.`, { hint: "`farcall runs` lists them." });
+  return run;
+}

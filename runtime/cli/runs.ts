@@ -1,0 +1,108 @@
+import type { RunRecord } from "../protocol/messages.ts";
+import { FarcallError } from "../spec/errors.ts";
+import type { Invocation } from "./main.ts";
+import { flag, openCluster, runArgument, whole } from "./options.ts";
+import { text } from "./options.ts";
+import { LineOutput, outcomeLine } from "./output.ts";
+import { reportError } from "./report.ts";
+import { count, duration, logLineText, sanitize, table, toJson } from "./terminal.ts";
+
+/** `farcall runs`, `logs`, `results` and `cancel`. */
+
+const defaultLimit = 20;
+
+export async function runsCommand({ values }: Invocation): Promise<number> {
+  const cluster = openCluster(values, ignore);
+  try {
+    const records = await cluster.runs.list({ limit: whole(values, "limit", 1) ?? defaultLimit });
+    if (flag(values, "json")) process.stdout.write(`${toJson(records, 2)}\n`);
+    else if (records.length === 0) process.stderr.write("No runs yet.\n");
+    else process.stdout.write(`${table(records.map(row), ["DONE", "FAILED", "TOOK"])}\n`);
+    return 0;
+  } finally {
+    cluster.close();
+  }
+}
+
+function row(record: RunRecord): Record<string, string> {
+  const { id, kind, label, state, createdAtMs, endedAtMs, total, done, failed } = record;
+  return {
+    RUN: id,
+    KIND: kind,
+    FUNCTION: sanitize(label),
+    STATE: state,
+    DONE: kind === "call" ? "" : `${count(done)}/${total === null ? "?" : count(total)}`,
+    FAILED: failed > 0 ? count(failed) : "",
+    TOOK: duration((endedAtMs ?? Date.now()) - createdAtMs),
+    BEGUN: new Date(createdAtMs).toLocaleString("sv-SE"),
+  };
+}
+
+export async function logsCommand({ words, values, signal }: Invocation): Promise<number> {
+  const id = runArgument(words, "farcall logs RUN");
+  const cluster = openCluster(values, ignore);
+  try {
+    const run = await cluster.runs.open(id);
+    await using output = await LineOutput.open(undefined);
+    for await (const lines of run.logs({ follow: flag(values, "follow"), signal })) {
+      for (const line of lines) await output.write(flag(values, "json") ? toJson(line) : logLineText(line));
+      await output.flush();
+    }
+    return 0;
+  } finally {
+    cluster.close();
+  }
+}
+
+export async function resultsCommand({ words, values, signal }: Invocation): Promise<number> {
+  const id = runArgument(words, "farcall results RUN");
+  const cluster = openCluster(values, ignore);
+  try {
+    const run = await cluster.runs.open(id);
+    await using output = await LineOutput.open(text(values, "output"));
+    if (run.record.kind === "call") {
+      try {
+        await output.write(toJson(await run.result()));
+        return 0;
+      } catch (error) {
+        return reportError(error);
+      }
+    }
+    const batches = run.batches({
+      order: flag(values, "unordered") ? "settled" : "index",
+      errorsOnly: flag(values, "errors-only"),
+      follow: flag(values, "follow"),
+      signal,
+    });
+    let failed = 0;
+    for await (const batch of batches) {
+      for (const outcome of batch) {
+        if ("error" in outcome) failed++;
+        await output.write(outcomeLine(outcome));
+      }
+      await output.flush();
+    }
+    return failed > 0 ? 1 : 0;
+  } finally {
+    cluster.close();
+  }
+}
+
+export async function cancelCommand({ words, values }: Invocation): Promise<number> {
+  const id = runArgument(words, "farcall cancel RUN");
+  const cluster = openCluster(values, ignore);
+  try {
+    const run = await cluster.runs.open(id);
+    if (run.record.kind === "call") throw new FarcallError("run.state", "A call is cancelled by whoever made it.", { hint: "Press Ctrl-C there." });
+    await run.cancel();
+    if (flag(values, "json")) process.stdout.write(`${toJson(run.record)}\n`);
+    else process.stderr.write(`${id} is ${run.record.state}.\n`);
+    return 0;
+  } finally {
+    cluster.close();
+  }
+}
+
+function ignore(): void {
+  // These commands show logs only where they were asked for.
+}

@@ -1,0 +1,138 @@
+import { inspect, stripVTControlCharacters, styleText } from "node:util";
+import type { LogLine } from "../protocol/messages.ts";
+
+/** What the command line shows a person: on standard error, so that standard output holds results only. */
+
+type Style = Parameters<typeof styleText>[0];
+
+/** Colours only on a terminal that wants them. */
+export function paint(style: Style, text: string): string {
+  return useColour ? styleText(style, text, { validateStream: false }) : text;
+}
+
+const useColour = Boolean(process.stderr.isTTY) && !process.env["NO_COLOR"] && process.env["TERM"] !== "dumb";
+
+// Colours (SGR) may stay in what remote code printed; every other sequence could move the cursor, set the
+// title, write the clipboard or make the terminal answer, and is dropped.
+// oxlint-disable-next-line no-control-regex -- control characters are what this is about
+const colourSequence = /\u001b\[[0-9;]*m/g;
+// oxlint-disable-next-line no-control-regex -- as above; also the bidirectional overrides that reorder a line
+const controls = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g;
+
+/** Remote text, made safe to print. */
+export function sanitize(text: string): string {
+  let clean = "";
+  let at = 0;
+  for (const match of text.matchAll(colourSequence)) {
+    clean += stripVTControlCharacters(text.slice(at, match.index)).replace(controls, "");
+    if (useColour) clean += match[0];
+    at = match.index + match[0].length;
+  }
+  clean += stripVTControlCharacters(text.slice(at)).replace(controls, "");
+  return useColour && at > 0 ? `${clean}\u001b[0m` : clean;
+}
+
+export function logLineText({ replica, stream, index, text }: LogLine): string {
+  const where = `[${replica}${index === undefined ? "" : ` #${index}`}]`;
+  const line = sanitize(text);
+  return `${paint(replicaStyles[replica % replicaStyles.length]!, where)} ${stream === "stderr" ? paint("yellow", line) : line}`;
+}
+
+const replicaStyles = ["cyan", "magenta", "blue", "green"] as const satisfies Style[];
+
+/** A line at the bottom of the terminal that is written anew in place, with other lines scrolling above it. */
+export class StatusLine implements Disposable {
+  readonly #stream = process.stderr;
+  readonly #live = Boolean(process.stderr.isTTY);
+  #shown = "";
+
+  get isLive(): boolean {
+    return this.#live;
+  }
+
+  /** Shows `text` in place of the last one; nothing when not on a terminal. */
+  update(text: string): void {
+    if (!this.#live) return;
+    const width = this.#stream.columns || 80;
+    this.#shown = text.slice(0, width - 1);
+    this.#stream.write(`\r\u001b[2K${this.#shown}`);
+  }
+
+  /** Prints a line that stays. */
+  print(line: string): void {
+    this.#stream.write(this.#shown === "" ? `${line}\n` : `\r\u001b[2K${line}\n${this.#shown}`);
+  }
+
+  clear(): void {
+    if (this.#shown !== "") this.#stream.write("\r\u001b[2K");
+    this.#shown = "";
+  }
+
+  [Symbol.dispose](): void {
+    this.clear();
+  }
+}
+
+/** `1h 02m`, `3m 04s`, `5.6 s`, `78 ms`. */
+export function duration(ms: number): string {
+  if (ms < 1_000) return `${Math.round(ms)} ms`;
+  if (ms < 60_000) return `${(ms / 1_000).toFixed(1)} s`;
+  const seconds = Math.round(ms / 1_000);
+  const pad = (value: number) => String(value).padStart(2, "0");
+  if (seconds < 3_600) return `${Math.floor(seconds / 60)}m ${pad(seconds % 60)}s`;
+  return `${Math.floor(seconds / 3_600)}h ${pad(Math.floor((seconds % 3_600) / 60))}m`;
+}
+
+export function count(value: number): string {
+  return value.toLocaleString("en-US");
+}
+
+/** A number with as many digits as say something. */
+export function rate(perSecond: number): string {
+  if (perSecond >= 100) return count(Math.round(perSecond));
+  return perSecond.toPrecision(2);
+}
+
+/** Columns of text under their headings, aligned; `right` names the columns of numbers. */
+export function table(rows: Record<string, string>[], right: readonly string[] = []): string {
+  const columns = Object.keys(rows[0] ?? {});
+  const widths = columns.map((column) => Math.max(column.length, ...rows.map((row) => row[column]?.length ?? 0)));
+  const line = (cells: string[]) =>
+    cells
+      .map((cell, i) => (right.includes(columns[i]!) ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!)))
+      .join("  ")
+      .trimEnd();
+  return [line(columns), ...rows.map((row) => line(columns.map((column) => row[column] ?? "")))].join("\n");
+}
+
+/**
+ * A value as JSON. What JSON cannot say is said as close as it can be: a date as its ISO form, a Map and a Set
+ * as arrays, a big integer as a string of digits, bytes in base64, `undefined` and NaN as null.
+ */
+export function toJson(value: unknown, indent?: number): string {
+  return JSON.stringify(value, plain, indent) ?? "null";
+}
+
+function plain(_key: string, value: unknown): unknown {
+  if (typeof value === "bigint") return value.toString();
+  if (value instanceof Map) return [...value];
+  if (value instanceof Set) return [...value];
+  if (value instanceof Error) return errorJson(value);
+  if (ArrayBuffer.isView(value)) return Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("base64");
+  if (value instanceof ArrayBuffer) return Buffer.from(value).toString("base64");
+  return value;
+}
+
+export function errorJson(error: Error, attempts?: number): Record<string, unknown> {
+  const { name, message, stack } = error;
+  const { code } = error as { code?: unknown };
+  return {
+    name,
+    message,
+    ...(typeof code === "string" ? { code } : {}),
+    ...(stack === undefined ? {} : { stack }),
+    ...(attempts === undefined ? {} : { attempts }),
+  };
+}
+
+export { inspect };

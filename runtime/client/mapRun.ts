@@ -1,0 +1,317 @@
+import type { MapSpec, RunRecord } from "../protocol/messages.ts";
+import { FarcallError } from "../spec/errors.ts";
+import { chunkInputs, type InputChunk, type Inputs } from "./inputs.ts";
+import { type MapOutcome, readOutcomes } from "./outcomes.ts";
+import { isConnectionLoss, pause, type Session } from "./session.ts";
+import type { StackMapper } from "./stacks.ts";
+
+/** How far a map is. */
+export interface Progress {
+  state: RunRecord["state"];
+  /** Inputs in all; undefined while the input has not ended. */
+  total: number | undefined;
+  /** Inputs stored by the cluster, so that this process could go. */
+  accepted: number;
+  /** Inputs with an outcome, those that failed included. */
+  done: number;
+  failed: number;
+  /** Inputs being worked on now. */
+  active: number;
+  /** Replicas at work now. */
+  replicas: number;
+  costUsd: number;
+}
+
+/**
+ * One map. It begins when it is made and goes on when nobody reads, and without this process once all its
+ * inputs are stored. Iterating gives the outcomes in input order, as they come and no faster than they are
+ * read. With `onError: "stop"`, the default, iterating throws the error of the first input that failed; with
+ * `"collect"` such an input gives `{ index, error }`.
+ */
+export class MapRun<T> implements AsyncIterable<MapOutcome<T>>, AsyncDisposable {
+  readonly id: string;
+  readonly #session: Session;
+  readonly #mapper: StackMapper;
+  readonly #spec: MapSpec;
+  readonly #feeding: Promise<void>;
+  readonly #stop = new AbortController();
+  /** Set when this side ends the run: the input threw, or could not be sent. */
+  #feedError: unknown;
+  #record: RunRecord | undefined;
+  #watching: Promise<void> | undefined;
+
+  /** For `RemoteFunction.map`. With `ready` the module is on the cluster; inputs follow when it is. */
+  constructor(options: {
+    id: string;
+    session: Session;
+    spec: MapSpec;
+    mapper: StackMapper;
+    inputs: Inputs<unknown>;
+    /** Makes sure that the agent has the code; again after it was replaced. */
+    ready: () => Promise<unknown>;
+  }) {
+    this.id = options.id;
+    this.#session = options.session;
+    this.#spec = options.spec;
+    this.#mapper = options.mapper;
+    this.#feeding = this.#feed(options.inputs, options.ready);
+    // Whoever iterates or awaits the run is told; somebody who never does must not be ended by it.
+    this.#feeding.catch(() => undefined);
+  }
+
+  /** Resolves when every input is stored by the cluster: from then on this process may go. */
+  get accepted(): Promise<void> {
+    return this.#feeding;
+  }
+
+  /** How far the run is, as last heard. Being asked starts the listening. */
+  get progress(): Progress {
+    this.#watching ??= this.#watch();
+    const record = this.#record;
+    return {
+      state: record?.state ?? "running",
+      total: record?.total ?? undefined,
+      accepted: record?.accepted ?? 0,
+      done: record?.done ?? 0,
+      failed: record?.failed ?? 0,
+      active: record?.active ?? 0,
+      replicas: record?.replicas ?? 0,
+      costUsd: record?.costUsd ?? 0,
+    };
+  }
+
+  /** US dollars so far. The local cluster is free. */
+  get cost(): number {
+    return this.#record?.costUsd ?? 0;
+  }
+
+  /** Outcomes in input order. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<MapOutcome<T>, void, undefined> {
+    for await (const batch of this.batches("index")) yield* batch;
+  }
+
+  /** Outcomes as they come. */
+  async *unordered(): AsyncGenerator<MapOutcome<T>, void, undefined> {
+    for await (const batch of this.batches("settled")) yield* batch;
+  }
+
+  /** Outcomes in batches, for those who read millions: a loop over an array costs less than one over a stream. */
+  async *batches(order: "index" | "settled" = "index"): AsyncGenerator<MapOutcome<T>[], void, undefined> {
+    await this.#begun;
+    const collect = this.#spec.options.onError === "collect";
+    let record: RunRecord | undefined;
+    const reading = readOutcomes<T>(this.#session, this.id, this.#mapper, {
+      order,
+      follow: true,
+      signal: this.#stop.signal,
+      onEnd: (ended) => (record = ended),
+    });
+    try {
+      for await (const batch of reading) {
+        const failed = collect ? -1 : batch.findIndex((outcome) => "error" in outcome);
+        if (failed === -1) {
+          yield batch;
+          continue;
+        }
+        if (failed > 0) yield batch.slice(0, failed);
+        throw (batch[failed] as { error: Error }).error;
+      }
+    } catch (error) {
+      if (this.#feedError !== undefined) throw this.#feedError;
+      throw error;
+    }
+    if (this.#feedError !== undefined) throw this.#feedError;
+    if (record) this.#record = record;
+    this.#throwIfUnfinished(record);
+  }
+
+  /** All values in input order. With `onError: "collect"`, an input that failed makes this reject at the end. */
+  async toArray(): Promise<T[]> {
+    const values: T[] = [];
+    const errors: Error[] = [];
+    for await (const batch of this.batches("index")) {
+      for (const outcome of batch) {
+        if ("error" in outcome) errors.push(outcome.error);
+        else values.push(outcome.value);
+      }
+    }
+    if (errors.length > 0) throw new AggregateError(errors, `${errors.length} inputs failed.`);
+    return values;
+  }
+
+  /** Waits until the run has ended, without reading its outcomes. */
+  async finished(): Promise<Progress> {
+    await this.#feeding;
+    this.#watching ??= this.#watch();
+    await this.#watching;
+    return this.progress;
+  }
+
+  /** Ends the run. Outcomes that there are can still be read. */
+  async cancel(): Promise<void> {
+    await this.#control("cancel");
+  }
+
+  async pause(): Promise<void> {
+    await this.#control("pause");
+  }
+
+  async resume(): Promise<void> {
+    await this.#control("run");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const { state } = this.progress;
+    if (state === "running" || state === "paused") await this.cancel();
+  }
+
+  readonly #beginning = Promise.withResolvers<void>();
+
+  /** Resolves when the agent knows the run; rejects when it never will. */
+  get #begun(): Promise<void> {
+    return this.#beginning.promise;
+  }
+
+  async #control(to: "run" | "pause" | "cancel"): Promise<void> {
+    await this.#begun;
+    await this.#session.withRetry(async () => {
+      const { value } = await this.#session.request("map.control", { run: this.id, to });
+      this.#record = value.record;
+    });
+  }
+
+  async #feed(inputs: Inputs<unknown>, ready: () => Promise<unknown>): Promise<void> {
+    this.#beginning.promise.catch(() => undefined);
+    try {
+      await ready();
+      const { accepted } = await this.#session.withRetry(() => this.#create(), this.#stop.signal);
+      this.#beginning.resolve();
+      const feeder = new Feeder(this.#session, this.id, () => this.#create(), this.#stop.signal);
+      await feeder.send(chunkInputs(inputs, accepted));
+    } catch (error) {
+      this.#beginning.reject(error as Error);
+      if (isEnded(error)) return;
+      const kept = error instanceof NotSent;
+      this.#feedError = kept ? error.cause : error;
+      // What the cluster has may be gone on with; an input that cannot be had makes the whole run pointless.
+      if (kept) this.#stop.abort(error.cause);
+      else await this.#control("cancel").catch(() => undefined);
+      throw this.#feedError;
+    }
+  }
+
+  async #create(): Promise<RunRecord> {
+    const { value } = await this.#session.request("map.create", { run: this.id, spec: this.#spec });
+    this.#record = value.record;
+    return value.record;
+  }
+
+  async #watch(): Promise<void> {
+    await this.#begun;
+    await this.#session.withRetry(async () => {
+      const stream = this.#session.stream("run.watch", { run: this.id }, { signal: this.#stop.signal, background: true });
+      for await (const { value } of stream) this.#record = value.record;
+    });
+  }
+
+  #throwIfUnfinished(record: RunRecord | undefined): void {
+    if (record?.state === "cancelled") throw new FarcallError("run.cancelled", `The run ${this.id} was cancelled.`);
+    if (record?.state === "failed") {
+      const { code, message, hint } = record.error ?? { code: "internal", message: "The run failed." };
+      throw new FarcallError(code as never, message, hint === undefined ? {} : { hint });
+    }
+  }
+}
+
+/** Inputs could not be brought to the cluster, for the reason in `cause`. */
+class NotSent extends Error {}
+
+/** The run ended while inputs were being sent: no fault of the sender, and the reader learns why. */
+function isEnded(error: unknown): boolean {
+  return error instanceof NotSent && error.cause instanceof FarcallError && error.cause.code === "run.state";
+}
+
+const windowChunks = 16;
+const windowBytes = 8 * 1024 * 1024;
+const maxReconnects = 60;
+const reconnectPauseMs = 200;
+const backPressurePauseMs = 100;
+
+/** Sends chunks, some at a time, and sends those again that a lost connection left unanswered. */
+class Feeder {
+  readonly #session: Session;
+  readonly #run: string;
+  readonly #reattach: () => Promise<unknown>;
+  readonly #signal: AbortSignal;
+  readonly #inFlight = new Set<Promise<void>>();
+  #bytes = 0;
+  #failed: { error: unknown } | undefined;
+
+  constructor(session: Session, run: string, reattach: () => Promise<unknown>, signal: AbortSignal) {
+    this.#session = session;
+    this.#run = run;
+    this.#reattach = reattach;
+    this.#signal = signal;
+  }
+
+  async send(chunks: AsyncGenerator<InputChunk, number, undefined>): Promise<void> {
+    let total: number;
+    for (;;) {
+      const next = await chunks.next();
+      if (next.done) {
+        total = next.value;
+        break;
+      }
+      this.#start(next.value);
+      while (this.#inFlight.size >= windowChunks || this.#bytes > windowBytes) {
+        await Promise.race(this.#inFlight);
+        if (this.#failed) break;
+      }
+      if (this.#failed) {
+        await chunks.return(0);
+        throw this.#failed.error;
+      }
+    }
+    await Promise.all(this.#inFlight);
+    if (this.#failed) throw this.#failed.error;
+    await this.#persist(async () => {
+      await this.#session.request("map.close", { run: this.#run, total });
+    });
+  }
+
+  #start(chunk: InputChunk): void {
+    const { lo, count, body } = chunk;
+    this.#bytes += body.byteLength;
+    const sending = this.#persist(async () => {
+      const chunks = [{ lo, count, bytes: body.byteLength }];
+      await this.#session.request("map.add", { run: this.#run, chunks }, { body });
+    })
+      .catch((error: unknown) => {
+        this.#failed ??= { error };
+      })
+      .finally(() => {
+        this.#inFlight.delete(sending);
+        this.#bytes -= body.byteLength;
+      });
+    this.#inFlight.add(sending);
+  }
+
+  /** Everything sent here may be sent again: chunks are known by their first index, and closing twice is fine. */
+  async #persist(act: () => Promise<void>): Promise<void> {
+    for (let losses = 0; ; ) {
+      try {
+        await act();
+        return;
+      } catch (error) {
+        if (error instanceof FarcallError && error.code === "queue.back-pressure") {
+          await pause(backPressurePauseMs, this.#signal);
+        } else if (isConnectionLoss(error) && losses++ < maxReconnects) {
+          await pause(reconnectPauseMs, this.#signal);
+          await this.#reattach().catch((again: unknown) => {
+            if (!isConnectionLoss(again)) throw new NotSent("", { cause: again });
+          });
+        } else throw new NotSent("", { cause: error });
+      }
+    }
+  }
+}

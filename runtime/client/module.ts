@@ -1,0 +1,227 @@
+import { type Bundle, bundle, checkExport } from "../bundle/bundle.ts";
+import { type PackageNeed, parseRequirement, resolveInstall } from "../bundle/requirements.ts";
+import { decodeValue, encodeValue } from "../protocol/codec.ts";
+import type { ExportInfo, MapSpec, ModuleRef } from "../protocol/messages.ts";
+import type { OnItem } from "../protocol/rpc.ts";
+import { checkEnvSpec, type EnvSpec, type ResolvedEnv } from "../spec/env.ts";
+import { FarcallError } from "../spec/errors.ts";
+import { checkMapOptions, type MapOptions } from "../spec/map.ts";
+import { newRunId } from "../spec/names.ts";
+import type { Inputs } from "./inputs.ts";
+import { MapRun } from "./mapRun.ts";
+import { reviveError } from "./remoteErrors.ts";
+import type { Session } from "./session.ts";
+import { StackMapper } from "./stacks.ts";
+import { bundleRef, sync, type SyncResult } from "./sync.ts";
+
+/** A source file on a cluster: bundled, sent, its env ready, its functions callable. */
+
+export interface LoadOptions {
+  env?: EnvSpec | undefined;
+  signal?: AbortSignal | undefined;
+  /** Lines that say what takes time, such as the install of an env. */
+  onProgress?: ((line: string) => void) | undefined;
+}
+
+export interface CallOptions {
+  /** Aborting cancels the call; the remote function sees it on `context().signal`. */
+  signal?: AbortSignal;
+  /** Milliseconds after which the call is given up. Default: no limit. */
+  timeoutMs?: number;
+}
+
+export class RemoteModule {
+  readonly bundle: Bundle;
+  readonly ref: ModuleRef;
+  readonly mapper: StackMapper;
+  readonly #session: Session;
+  readonly #options: LoadOptions;
+  #loaded: Loaded | undefined;
+  #loading: Promise<Loaded> | undefined;
+
+  private constructor(session: Session, built: Bundle, env: ResolvedEnv, options: LoadOptions) {
+    this.#session = session;
+    this.#options = options;
+    this.bundle = built;
+    this.ref = { bundle: bundleRef(built), env, source: { file: built.sourceFile, root: built.sourceRoot } };
+    this.mapper = new StackMapper(session, this.ref, built.contents);
+  }
+
+  /** Bundles a file. Nothing is sent before the first call or `load`. */
+  static async open(session: Session, file: string, options: LoadOptions = {}): Promise<RemoteModule> {
+    const spec = checkEnvSpec(options.env ?? {});
+    const requirements = (spec.reqs ?? []).map(parseRequirement);
+    // The connection is made while the bundler works; whoever needs it first hears if it failed.
+    session.connect(options.signal).catch(() => undefined);
+    const built = await bundle(file, {
+      reqs: spec.reqs ?? [],
+      ...(options.signal ? { signal: options.signal } : {}),
+    });
+    const packages = new Map(requirements.map((each) => [each.name, each as PackageNeed]));
+    for (const { name, version } of built.external) {
+      const known = packages.get(name) ?? { name };
+      packages.set(name, version === undefined ? known : { ...known, installedVersion: version });
+    }
+    const allowScripts = spec.allowScripts ?? false;
+    const install = packages.size === 0
+      ? { dependencies: {}, overrides: {}, integrity: {}, allowScripts: false }
+      : await resolveInstall(built.sourceFile, [...packages.values()], allowScripts);
+    return new RemoteModule(
+      session,
+      built,
+      {
+        name: spec.name,
+        install,
+        vars: spec.vars ?? {},
+        replicas: spec.replicas ?? null,
+        concurrency: spec.concurrency ?? 1,
+        memoryMiB: spec.compute?.memoryMiB ?? null,
+      },
+      options,
+    );
+  }
+
+  /** Brings the bundle and the env to the cluster and asks what the module exports. */
+  load(): Promise<Loaded> {
+    if (this.#loaded) return Promise.resolve(this.#loaded);
+    this.#loading ??= this.#load().finally(() => (this.#loading = undefined));
+    return this.#loading;
+  }
+
+  /** Throws `bundle.export-unknown` or `bundle.export-not-function` unless `name` can be called. */
+  async find(name: string): Promise<ExportInfo> {
+    checkExport(this.bundle, name);
+    const { exports } = await this.load();
+    const [first = "", ...rest] = name.split(".");
+    const found = exports.find((each) => each.name === first);
+    if (!found) {
+      throw new FarcallError("bundle.export-unknown", `${this.bundle.sourceFile} has no export ${JSON.stringify(name)}.`, {
+        hint: `It exports ${exports.map((each) => each.name).join(", ") || "nothing"}.`,
+      });
+    }
+    if (rest.length > 0) {
+      if (rest.length === 1 && found.methods?.includes(rest[0]!)) return { name, kind: "async" };
+    } else if (found.kind !== "other") return found;
+    throw new FarcallError("bundle.export-not-function", `The export ${JSON.stringify(name)} of ${this.bundle.sourceFile} is not a function.`, {
+      hint: found.methods?.length
+        ? `It is a class; its static methods can be called: ${found.methods.map((method) => `${first}.${method}`).join(", ")}.`
+        : `Functions it exports: ${functionNames(exports) || "none"}.`,
+    });
+  }
+
+  /** One call. Yielded values of a generator go to `onItem`; without it they become an array. */
+  async call(name: string, args: readonly unknown[], options: CallOptions = {}, onItem?: (value: unknown) => void | Promise<void>): Promise<unknown> {
+    const body = encodeValue(args);
+    const { module } = this.#loaded ?? (await this.load());
+    const run = newRunId();
+    const yielded: unknown[] = [];
+    const take: OnItem = (_item, bytes) => {
+      const value = decodeValue(bytes);
+      if (onItem) return onItem(value);
+      yielded.push(value);
+    };
+    const { signal, timeoutMs } = options;
+    const params = { run, module, export: name, ...(timeoutMs === undefined ? {} : { timeoutMs }) };
+    const { value, body: answer } = await this.#request(params, body, signal, take);
+    if (!value.ok) throw await reviveError(answer, { run, replica: value.replica }, this.mapper);
+    const returned = decodeValue(answer);
+    return yielded.length > 0 ? yielded : returned;
+  }
+
+  /** The values of a remote generator, as they are yielded and no faster than they are read. */
+  async *stream(name: string, args: readonly unknown[], options: CallOptions = {}): AsyncGenerator<unknown, unknown, undefined> {
+    const stop = new AbortController();
+    const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
+    const items: { value: unknown; taken: () => void }[] = [];
+    let wake: (() => void) | undefined;
+    let end: { value: unknown } | { error: unknown } | undefined;
+    const call = this.call(name, args, { ...options, signal }, (value) => {
+      const taken = Promise.withResolvers<void>();
+      items.push({ value, taken: taken.resolve });
+      wake?.();
+      return taken.promise;
+    });
+    call
+      .then(
+        (value) => (end = { value }),
+        (error: unknown) => (end = { error }),
+      )
+      .finally(() => wake?.());
+    try {
+      for (;;) {
+        const item = items.shift();
+        if (item) {
+          yield item.value;
+          item.taken();
+        } else if (end) {
+          if ("error" in end) throw end.error;
+          return end.value;
+        } else await new Promise<void>((resolve) => (wake = resolve));
+      }
+    } finally {
+      if (!end) stop.abort(new FarcallError("run.cancelled", "The reader of the stream stopped."));
+    }
+  }
+
+  /** Begins a map, or with `run` goes on with one whose inputs were not all sent. */
+  map<T>(name: string, inputs: Inputs<unknown>, options: MapOptions & { run?: string } = {}): MapRun<T> {
+    const { run, ...rest } = options;
+    const spec: MapSpec = { module: this.ref, export: name, options: checkMapOptions(rest) };
+    return new MapRun<T>({
+      id: run ?? newRunId(),
+      session: this.#session,
+      spec,
+      mapper: this.mapper,
+      inputs,
+      ready: () => this.find(name),
+    });
+  }
+
+  async #request(params: Parameters<Session["request"]>[1], body: Uint8Array, signal: AbortSignal | undefined, take: OnItem) {
+    try {
+      return await this.#session.request("call", params as never, { body, signal }, take);
+    } catch (error) {
+      // The agent was replaced since the module was loaded: nothing has run, so it can be asked again.
+      if (!(error instanceof FarcallError && error.code === "module.unknown")) throw error;
+      this.#loaded = undefined;
+      const { module } = await this.load();
+      return this.#session.request("call", { ...params, module } as never, { body, signal }, take);
+    }
+  }
+
+  async #load(): Promise<Loaded> {
+    const { signal, onProgress } = this.#options;
+    return this.#session.withRetry(async () => {
+      const synced = await sync(this.#session, this.bundle, signal);
+      const stream = this.#session.stream("module.load", { module: this.ref }, { signal });
+      try {
+        for (;;) {
+          const next = await stream.next();
+          if (!next.done) {
+            onProgress?.(next.value.value.line);
+            continue;
+          }
+          const { module, exports, env } = next.value.value;
+          this.#loaded = { module, exports, env, synced };
+          return this.#loaded;
+        }
+      } finally {
+        await stream.return(undefined as never);
+      }
+    }, signal);
+  }
+}
+
+interface Loaded {
+  module: string;
+  exports: ExportInfo[];
+  env: "reused" | "installed";
+  synced: SyncResult;
+}
+
+function functionNames(exports: readonly ExportInfo[]): string {
+  return exports
+    .filter((each) => each.kind !== "other")
+    .map((each) => each.name)
+    .join(", ");
+}

@@ -1,0 +1,193 @@
+import { agentMethods, protocolVersion, type AgentMethods, type Item, type Params, type Result } from "../protocol/messages.ts";
+import { type OnItem, Peer, type Received, type RequestOptions } from "../protocol/rpc.ts";
+import type { Provider } from "../providers/provider.ts";
+import { FarcallError } from "../spec/errors.ts";
+import { farcallVersion } from "../spec/version.ts";
+import type { Transport } from "../transport/transport.ts";
+
+/**
+ * A client's connection to a cluster, made when first needed and made again when it was lost.
+ *
+ * Requests fail with `connection.lost` when the connection breaks under them; only whoever made one knows
+ * whether it may be made again. `withRetry` is for those that may. While nothing is asked, the connection
+ * does not keep the process alive.
+ */
+export interface SessionOptions {
+  provider: Provider;
+  /** Called after each connect. */
+  onConnect?: (session: Session) => void;
+}
+
+const helloTimeoutMs = 10_000;
+/** Tries to find an agent with the token that lies in its folder: one may be starting just now. */
+const maxGreetings = 40;
+const betweenGreetingsMs = 50;
+const retryDelaysMs = [50, 100, 200, 500, 1_000, 2_000, 5_000];
+
+type Methods = AgentMethods;
+type AgentPeer = Peer<Methods>;
+
+export class Session {
+  readonly #options: SessionOptions;
+  #connecting: Promise<Connected> | undefined;
+  #connected: Connected | undefined;
+  #busy = 0;
+  #closed = false;
+
+  constructor(options: SessionOptions) {
+    this.#options = options;
+  }
+
+  async request<K extends keyof Methods & string>(
+    method: K,
+    params: Params<Methods[K]>,
+    options?: RequestOptions,
+    onItem?: OnItem,
+  ): Promise<Received<Result<Methods[K]>>> {
+    const { peer } = this.#connected ?? (await this.connect());
+    this.#hold();
+    try {
+      return await peer.request(method, params, options, onItem);
+    } finally {
+      this.#release();
+    }
+  }
+
+  async *stream<K extends keyof Methods & string>(
+    method: K,
+    params: Params<Methods[K]>,
+    options: RequestOptions & { background?: boolean } = {},
+  ): AsyncGenerator<Received<Item<Methods[K]>>, Received<Result<Methods[K]>>, undefined> {
+    const { peer } = this.#connected ?? (await this.connect());
+    if (!options.background) this.#hold();
+    try {
+      return yield* peer.stream(method, params, options);
+    } finally {
+      if (!options.background) this.#release();
+    }
+  }
+
+  /** Does `act` again, after a growing pause, as long as it fails only because the connection broke. */
+  async withRetry<T>(act: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    for (let tries = 0; ; tries++) {
+      try {
+        return await act();
+      } catch (error) {
+        if (!isConnectionLoss(error) || this.#closed || tries >= retryDelaysMs.length * 2) throw error;
+        await pause(retryDelaysMs[Math.min(tries, retryDelaysMs.length - 1)]!, signal);
+      }
+    }
+  }
+
+  async connect(signal?: AbortSignal): Promise<Connected> {
+    if (this.#closed) throw new FarcallError("connection.lost", "The cluster was closed.");
+    if (this.#connected) return this.#connected;
+    this.#connecting ??= this.#dial({ start: true, signal }).finally(() => (this.#connecting = undefined));
+    return this.#connecting;
+  }
+
+  /** Connects if an agent is running; undefined if none is. */
+  async connectIfUp(): Promise<Connected | undefined> {
+    if (this.#connected) return this.#connected;
+    try {
+      return await this.#dial({ start: false, signal: undefined });
+    } catch (error) {
+      if (error instanceof FarcallError && error.code === "agent.unreachable") return undefined;
+      throw error;
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#connected?.peer.close();
+    void this.#connecting?.then(
+      ({ peer }) => peer.close(),
+      () => undefined,
+    );
+  }
+
+  async #dial(options: { start: boolean; signal: AbortSignal | undefined }): Promise<Connected> {
+    for (let tries = 1; ; tries++) {
+      const link = await this.#options.provider.connect(options);
+      const peer: AgentPeer = new Peer(link.transport, agentMethods, {
+        methods: {},
+        handlers: {},
+        keepAlive: true,
+        onClose: () => {
+          if (this.#connected?.peer === peer) this.#connected = undefined;
+        },
+      });
+      try {
+        const { value } = await peer.request(
+          "hello",
+          { protocol: protocolVersion, token: link.token, version: farcallVersion, build: link.expectedBuild },
+          { timeoutMs: helloTimeoutMs, signal: options.signal },
+        );
+        if (value.build !== link.expectedBuild && (await this.#replaces(peer, value))) continue;
+        const connected = { peer, transport: link.transport, agentVersion: value.version, agentPid: value.pid };
+        link.transport.keepProcessAlive(this.#busy > 0);
+        this.#connected = connected;
+        if (this.#closed) peer.close();
+        this.#options.onConnect?.(this);
+        return connected;
+      } catch (error) {
+        peer.destroy();
+        // Between a new agent's token and its socket, or the other way round, is a moment of disagreement.
+        const passing = error instanceof FarcallError && (error.code === "agent.auth" || error.code === "connection.lost");
+        if (!passing || tries >= maxGreetings) throw error;
+        await pause(betweenGreetingsMs, options.signal);
+      }
+    }
+  }
+
+  /** Whether the agent of another build makes room for one of ours. */
+  async #replaces(peer: AgentPeer, agent: { protocol: number; version: string }): Promise<boolean> {
+    const { value } = await peer.request("retire", {}, { timeoutMs: helloTimeoutMs });
+    if (value.retiring) {
+      await peer.closed;
+      return true;
+    }
+    if (agent.protocol === protocolVersion) return false;
+    throw new FarcallError(
+      "agent.version",
+      `The agent of this cluster is of Farcall ${agent.version} and cannot talk to this client of ${farcallVersion}; it was asked to make room, but ${value.why ?? "it will not"}.`,
+      { hint: "Wait until its runs are over, or end it with `farcall down local --force`." },
+    );
+  }
+
+  #hold(): void {
+    if (this.#busy++ === 0) this.#connected?.transport.keepProcessAlive(true);
+  }
+
+  #release(): void {
+    if (--this.#busy === 0) this.#connected?.transport.keepProcessAlive(false);
+  }
+}
+
+export interface Connected {
+  peer: AgentPeer;
+  transport: Transport;
+  agentVersion: string;
+  agentPid: number;
+}
+
+export function isConnectionLoss(error: unknown): boolean {
+  return error instanceof FarcallError && (error.code === "connection.lost" || error.code === "agent.unreachable");
+}
+
+/** Waits, with some jitter so that many clients do not come back at once. */
+export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  signal?.throwIfAborted();
+  const jitter = 0.75 + Math.random() / 2;
+  await new Promise<void>((resolve, reject) => {
+    const abort = () => {
+      clearTimeout(timer);
+      reject(signal?.reason as Error);
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", abort);
+      resolve();
+    }, ms * jitter);
+    signal?.addEventListener("abort", abort, { once: true });
+  });
+}

@@ -1,0 +1,80 @@
+import { isAbsolute, join } from "node:path";
+import type { TraceMap } from "@jridgewell/trace-mapping";
+import type { BundleRef, RunRecord } from "../protocol/messages.ts";
+import type { Session } from "./session.ts";
+
+/**
+ * Turns the stacks of errors from workers, which name places in bundles, into stacks that name the lines of
+ * the user's own files. Only text is read from the node: paths come from the bundle's own source maps.
+ */
+export interface SourcePlace {
+  source: RunRecord["source"];
+  bundle: BundleRef;
+}
+
+/** `at name (file:///…/bundles/<hash>/<path>:line:column)` and its forms without a name or parentheses. */
+const framePattern = /^(\s*at (?:.*? )?\(?)(?:file:\/\/)?[^()\s]*?\/bundles\/([0-9a-f]{64})\/([^():]+):(\d+):(\d+)(\)?)$/;
+const ownFramePattern = /^\s*at .*(?:node:internal|\/worker\.js:\d+:\d+\)?$|node:async_hooks)/;
+const mapTimeoutMs = 30_000;
+
+export class StackMapper {
+  readonly #session: Session;
+  readonly #place: SourcePlace;
+  readonly #maps = new Map<string, Promise<TraceMap | undefined>>();
+  readonly #local: ReadonlyMap<string, Uint8Array>;
+
+  /** `local` holds files by hash that need not be fetched from the agent. */
+  constructor(session: Session, place: SourcePlace, local: ReadonlyMap<string, Uint8Array> = new Map()) {
+    this.#session = session;
+    this.#place = place;
+    this.#local = local;
+  }
+
+  /** Maps the stack of an error, of its causes and of the errors it gathers, in place. Never throws. */
+  async map(error: unknown, depth = 0): Promise<void> {
+    if (!(error instanceof Error) || depth > 8) return;
+    if (typeof error.stack === "string") {
+      const stack = await this.mapText(error.stack);
+      Object.defineProperty(error, "stack", { value: stack, configurable: true, writable: true, enumerable: false });
+    }
+    await this.map(error.cause, depth + 1);
+    if (error instanceof AggregateError) for (const each of error.errors) await this.map(each, depth + 1);
+  }
+
+  async mapText(stack: string): Promise<string> {
+    const lines = await Promise.all(stack.split("\n").map((line) => this.#mapLine(line)));
+    return lines.filter((line) => line !== undefined).join("\n");
+  }
+
+  async #mapLine(line: string): Promise<string | undefined> {
+    if (ownFramePattern.test(line)) return undefined;
+    const found = framePattern.exec(line);
+    if (!found) return line;
+    const [, before = "", hash, path = "", lineText, columnText, after = ""] = found;
+    if (hash !== this.#place.bundle.hash) return line;
+    const map = await this.#mapOf(path).catch(() => undefined);
+    if (!map) return line;
+    const { originalPositionFor } = await import("@jridgewell/trace-mapping");
+    const original = originalPositionFor(map, { line: Number(lineText), column: Number(columnText) - 1 });
+    if (original.source === null || original.line === null) return line;
+    const { root } = this.#place.source;
+    const file = isAbsolute(original.source) ? original.source : join(root, original.source);
+    return `${before}${file}:${original.line}:${original.column + 1}${after}`;
+  }
+
+  #mapOf(path: string): Promise<TraceMap | undefined> {
+    let map = this.#maps.get(path);
+    if (!map) this.#maps.set(path, (map = this.#load(`${path}.map`)));
+    return map;
+  }
+
+  async #load(path: string): Promise<TraceMap | undefined> {
+    const file = this.#place.bundle.files.find((each) => each.path === path);
+    if (!file) return undefined;
+    const content =
+      this.#local.get(file.hash) ??
+      (await this.#session.request("file.get", { hash: file.hash }, { timeoutMs: mapTimeoutMs })).body;
+    const { TraceMap: Map } = await import("@jridgewell/trace-mapping");
+    return new Map(Buffer.from(content).toString("utf8"));
+  }
+}

@@ -1,0 +1,146 @@
+import { dirname, isAbsolute, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Cursors } from "../client/cursors.ts";
+import type { LoadOptions } from "../client/module.ts";
+import { RemoteModule } from "../client/module.ts";
+import { type Remote, remoteExports } from "../client/remote.ts";
+import { Runs } from "../client/runs.ts";
+import { Session } from "../client/session.ts";
+import type { AgentStatus, LogLine } from "../protocol/messages.ts";
+import { LocalProvider } from "../providers/local/local.ts";
+import type { EnvSpec } from "../spec/env.ts";
+import { FarcallError } from "../spec/errors.ts";
+import { farcallHome } from "../spec/home.ts";
+import { checkName } from "../spec/names.ts";
+
+export interface ClusterOptions {
+  /**
+   * What to do with lines that remote functions print: write them to standard error with the replica before
+   * them (`inherit`, the default), nothing (`ignore`), or call a function.
+   */
+  logs?: "inherit" | "ignore" | ((line: LogLine) => void);
+}
+
+export interface ImportOptions {
+  /** `import.meta.url` of the importing module: a relative path is resolved from there. Default: the working folder. */
+  from?: string;
+  env?: EnvSpec;
+  signal?: AbortSignal;
+  /** Told what takes time, and at the end whether the code was `reused`, `updated` or `new` on the cluster. */
+  onProgress?: (line: string) => void;
+}
+
+const stopTimeoutMs = 30_000;
+
+/**
+ * A named set of machines to run functions on.
+ *
+ * @example
+ * const local = cluster("local");
+ * const { square } = await local.import<typeof import("./math.js")>("./math.ts", { from: import.meta.url });
+ * console.log(await square(7));
+ * console.log(await square.map([1, 2, 3]).toArray());
+ */
+export class Cluster implements AsyncDisposable {
+  readonly name: string;
+  readonly runs: Runs;
+  readonly #session: Session;
+
+  constructor(name: string, options: ClusterOptions = {}) {
+    this.name = checkName("cluster", name);
+    if (name !== "local") {
+      throw new FarcallError("cluster.unknown", `There is no cluster ${JSON.stringify(name)}.`, {
+        hint: "The cluster `local`, this machine, is always there.",
+      });
+    }
+    const home = farcallHome();
+    const { logs = "inherit" } = options;
+    this.#session = new Session({
+      provider: new LocalProvider(home),
+      onConnect: (session) => {
+        if (logs !== "ignore") void followLogs(session, logs === "inherit" ? printLine : logs);
+      },
+    });
+    this.runs = new Runs(this.#session, new Cursors(home));
+  }
+
+  /** Brings the cluster up if it is not, and returns it. */
+  async upIfNot(options: { signal?: AbortSignal } = {}): Promise<this> {
+    await this.#session.connect(options.signal);
+    return this;
+  }
+
+  /**
+   * The remote twin of `import()`: bundles the file and all it imports, sends what the cluster lacks, readies
+   * the env, and returns the module's functions. They take the same arguments and return promises of the same
+   * results; generators come back as async generators. Rejects with a `FarcallError` whose code begins with
+   * `bundle.` or `env.` when the file, or what it needs, is at fault.
+   */
+  async import<M = Record<string, (...args: unknown[]) => unknown>>(file: string | URL, options: ImportOptions = {}): Promise<Remote<M>> {
+    const module = await this.openModule(resolveFile(file, options.from), options);
+    const { synced, env } = await module.load();
+    const sent = synced.sentFiles === 0 ? "" : `, ${synced.sentFiles} files of ${synced.sentBytes} bytes sent`;
+    options.onProgress?.(`code ${synced.state}${sent}, env ${env}`);
+    return remoteExports<M>(module);
+  }
+
+  /** A module by path, for those who know its functions by name only: the command line, the editor. */
+  openModule(file: string, options: LoadOptions = {}): Promise<RemoteModule> {
+    return RemoteModule.open(this.#session, file, options);
+  }
+
+  /** What the cluster is doing; undefined when it is not up. Starts nothing. */
+  async status(): Promise<AgentStatus | undefined> {
+    if (!(await this.#session.connectIfUp())) return undefined;
+    const { value } = await this.#session.request("status", {}, { timeoutMs: stopTimeoutMs });
+    return value;
+  }
+
+  /**
+   * Ends the cluster's agent and all its workers. Refused with `run.state` while runs are active, unless
+   * `force` cancels them. Returns false when it was not up.
+   */
+  async down(options: { force?: boolean } = {}): Promise<boolean> {
+    const connected = await this.#session.connectIfUp();
+    if (!connected) return false;
+    const { value } = await this.#session.request("stop", { force: options.force ?? false }, { timeoutMs: stopTimeoutMs });
+    if (!value.stopping) {
+      throw new FarcallError("run.state", `The cluster ${this.name} has ${value.activeRuns} active runs.`, {
+        hint: "Wait for them or cancel them; with --force they are cancelled.",
+      });
+    }
+    await connected.peer.closed;
+    return true;
+  }
+
+  /** Ends the connection. Runs go on. */
+  close(): void {
+    this.#session.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+    return Promise.resolve();
+  }
+}
+
+function resolveFile(file: string | URL, from: string | undefined): string {
+  if (file instanceof URL || file.startsWith("file:")) return fileURLToPath(file);
+  if (isAbsolute(file)) return file;
+  const base = from === undefined ? process.cwd() : dirname(from.startsWith("file:") ? fileURLToPath(from) : resolve(from));
+  return resolve(base, file);
+}
+
+async function followLogs(session: Session, take: (line: LogLine) => void): Promise<void> {
+  try {
+    for await (const { value } of session.stream("logs.follow", {}, { background: true })) {
+      for (const line of value.lines) take(line);
+    }
+  } catch {
+    // The connection is gone; the next one follows again.
+  }
+}
+
+function printLine({ replica, index, text }: LogLine): void {
+  process.stderr.write(`[replica ${replica}${index === undefined ? "" : `, input ${index}`}] ${text}\n`);
+}

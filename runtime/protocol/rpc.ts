@@ -1,0 +1,442 @@
+import * as v from "valibot";
+import { FarcallError, isDiskFull, isErrorCode, messageOf } from "../spec/errors.ts";
+import type { Transport } from "../transport/transport.ts";
+import { decodeFrame, emptyBody, encodeFrame } from "./frame.ts";
+import { controlSchemas, type Catalogue, type Failure, type Item, type Params, type Result } from "./messages.ts";
+
+/**
+ * Requests, replies and streams on any transport, the same in both directions.
+ *
+ * A request has an id that its sender counts up. The answer is one `reply` or `fail`; a stream sends items
+ * before it, no more than the receiver gave credit for, so a slow reader holds back the sender instead of
+ * filling memory. `cancel` asks the other side to stop; the request then still ends with a reply or fail.
+ * When the transport closes, everything open ends with `connection.lost`, and handlers see their signal abort.
+ */
+
+/** What a side answers with: a header that fits the method's schema, and bytes. */
+export interface Answer<T> {
+  result: T;
+  body?: Uint8Array;
+}
+
+export interface Received<T> {
+  value: T;
+  body: Uint8Array;
+}
+
+export interface RequestOptions {
+  body?: Uint8Array;
+  signal?: AbortSignal | undefined;
+  /**
+   * What an abort does besides telling the other side: `reject` (default) ends the request here at once,
+   * `wait` leaves it open until the other side has made an end of it.
+   */
+  onAbort?: "reject" | "wait";
+  /** Default: no bound of its own, for calls whose length only the user knows. */
+  timeoutMs?: number;
+}
+
+/** Takes an item of a stream. The next ones are held back until what it returns has resolved. */
+export type OnItem = (item: unknown, body: Uint8Array) => void | Promise<void>;
+
+/** One request as its handler sees it. */
+export interface Incoming<I> {
+  readonly body: Uint8Array;
+  /** Aborts when the other side cancels or goes away. */
+  readonly signal: AbortSignal;
+  /** Sends one item of a stream; resolves when the next may follow. Resolves at once after an abort. */
+  send(item: I, body?: Uint8Array): Promise<void>;
+}
+
+export type Handlers<C extends Catalogue> = {
+  [K in keyof C]: (
+    params: Params<C[K]>,
+    incoming: Incoming<Item<C[K]>>,
+  ) => Answer<Result<C[K]>> | Promise<Answer<Result<C[K]>>>;
+};
+
+export interface PeerOptions<Mine extends Catalogue> {
+  /** The methods this side serves. */
+  methods: Mine;
+  handlers: Handlers<Mine>;
+  /** Called once when the connection is gone. */
+  onClose?: (cause?: Error) => void;
+  /** Whether silence of the other side for `silenceLimitMs` ends the connection. Default false. */
+  keepAlive?: boolean;
+}
+
+/** A side that has been silent for this long is taken for lost; VS Code's remote protocol uses the same 20 s. */
+export const silenceLimitMs = 20_000;
+const pingEveryMs = 5_000;
+/** Items a stream may have on the way before the reader has taken one. */
+const streamWindow = 16;
+
+interface Pending {
+  resolve(received: Received<unknown>): void;
+  reject(error: Error): void;
+  onItem?: OnItem;
+}
+
+export class Peer<Theirs extends Catalogue, Mine extends Catalogue = Record<never, never>> {
+  readonly #transport: Transport;
+  readonly #theirs: Theirs;
+  readonly #options: PeerOptions<Mine>;
+  readonly #pending = new Map<number, Pending>();
+  readonly #serving = new Map<number, Served>();
+  #nextId = 1;
+  #silentTicks = 0;
+  #keepAlive: NodeJS.Timeout | undefined;
+  #closed: { cause: Error | undefined } | undefined;
+  readonly #closing = Promise.withResolvers<void>();
+
+  constructor(transport: Transport, theirs: Theirs, options: PeerOptions<Mine>) {
+    this.#transport = transport;
+    this.#theirs = theirs;
+    this.#options = options;
+    if (options.keepAlive) {
+      this.#keepAlive = setInterval(() => this.#checkSilence(), pingEveryMs);
+      this.#keepAlive.unref();
+    }
+    transport.start({
+      onFrame: (frame) => this.#receive(frame),
+      onClose: (cause) => this.#end(cause),
+    });
+  }
+
+  get isOpen(): boolean {
+    return this.#closed === undefined;
+  }
+
+  /** Resolves when the connection is gone. */
+  get closed(): Promise<void> {
+    return this.#closing.promise;
+  }
+
+  /** Sends a request and resolves with its reply. Rejects with the other side's error, or `connection.lost`. */
+  async request<K extends keyof Theirs & string>(
+    method: K,
+    params: Params<Theirs[K]>,
+    options: RequestOptions = {},
+    onItem?: OnItem,
+  ): Promise<Received<Result<Theirs[K]>>> {
+    return (await this.#open(method, params, options, onItem)) as Received<Result<Theirs[K]>>;
+  }
+
+  /** Sends a request that is not answered. */
+  notify<K extends keyof Theirs & string>(method: K, params: Params<Theirs[K]>, body?: Uint8Array): void {
+    this.#transport.send(encodeFrame({ ...params, type: method, id: 0 }, body));
+  }
+
+  /**
+   * Sends a request and returns its items as they come. Leaving the loop early cancels the request. The
+   * result of the request is the generator's return value.
+   */
+  async *stream<K extends keyof Theirs & string>(
+    method: K,
+    params: Params<Theirs[K]>,
+    options: RequestOptions = {},
+  ): AsyncGenerator<Received<Item<Theirs[K]>>, Received<Result<Theirs[K]>>, undefined> {
+    const items: (Received<unknown> & { taken(): void })[] = [];
+    let wake: (() => void) | undefined;
+    let end: { received: Received<unknown> } | { error: unknown } | undefined;
+    const stop = new AbortController();
+    const onItem = (value: unknown, body: Uint8Array) => {
+      const taken = Promise.withResolvers<void>();
+      items.push({ value, body, taken: taken.resolve });
+      wake?.();
+      return taken.promise;
+    };
+    const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
+    this.#open(method, params, { ...options, signal }, onItem)
+      .then(
+        (received) => (end = { received }),
+        (error: unknown) => (end = { error }),
+      )
+      .finally(() => wake?.());
+    const schema = this.#theirs[method]?.item;
+    try {
+      for (;;) {
+        const next = items.shift();
+        if (next) {
+          if (schema) next.value = parse(schema, next.value, method);
+          yield { value: next.value, body: next.body } as Received<Item<Theirs[K]>>;
+          next.taken();
+        } else if (end) {
+          if ("error" in end) throw end.error;
+          return end.received as Received<Result<Theirs[K]>>;
+        } else {
+          await new Promise<void>((resolve) => (wake = resolve));
+          wake = undefined;
+        }
+      }
+    } finally {
+      if (!end) stop.abort(new FarcallError("run.cancelled", "The reader stopped."));
+    }
+  }
+
+  get bufferedBytes(): number {
+    return this.#transport.bufferedBytes;
+  }
+
+  drained(): Promise<void> {
+    return this.#transport.drained();
+  }
+
+  close(): void {
+    this.#transport.close();
+  }
+
+  destroy(): void {
+    this.#transport.destroy();
+  }
+
+  #open(
+    method: string,
+    params: object,
+    options: RequestOptions,
+    onItem: OnItem | undefined,
+  ): Promise<Received<unknown>> {
+    const { body, signal, timeoutMs, onAbort = "reject" } = options;
+    if (this.#closed) return Promise.reject(connectionLost(this.#closed.cause));
+    if (signal?.aborted) return Promise.reject(asError(signal.reason));
+    const id = this.#nextId++;
+    return new Promise((resolve, reject) => {
+      let timer: NodeJS.Timeout | undefined;
+      const settle = () => {
+        this.#pending.delete(id);
+        if (timer) clearTimeout(timer);
+        signal?.removeEventListener("abort", abort);
+      };
+      const giveUp = (error: Error) => {
+        settle();
+        this.#transport.send(encodeFrame({ type: "cancel", id }));
+        reject(error);
+      };
+      const abort = () => {
+        if (onAbort === "wait") this.#transport.send(encodeFrame({ type: "cancel", id }));
+        else giveUp(asError(signal?.reason));
+      };
+      signal?.addEventListener("abort", abort, { once: true });
+      if (timeoutMs !== undefined) {
+        timer = setTimeout(
+          () =>
+            giveUp(
+              new FarcallError("timeout", `The other side did not answer ${method} within ${timeoutMs} ms.`, {
+                retryable: true,
+              }),
+            ),
+          timeoutMs,
+        );
+      }
+      const pending: Pending = {
+        resolve: (received) => {
+          settle();
+          try {
+            const schema = this.#theirs[method]?.result;
+            resolve(schema ? { value: parse(schema, received.value, method), body: received.body } : received);
+          } catch (error) {
+            reject(asError(error));
+          }
+        },
+        reject: (error) => {
+          settle();
+          reject(error);
+        },
+      };
+      if (onItem) {
+        pending.onItem = async (item, itemBody) => {
+          await onItem(item, itemBody);
+          this.#transport.send(encodeFrame({ type: "credit", id, credit: 1 }));
+        };
+      }
+      this.#pending.set(id, pending);
+      const header = onItem ? { ...params, type: method, id, credit: streamWindow } : { ...params, type: method, id };
+      this.#transport.send(encodeFrame(header, body));
+    });
+  }
+
+  #receive(frame: Uint8Array): void {
+    this.#silentTicks = 0;
+    try {
+      const { header, body } = decodeFrame(frame);
+      const type = header["type"];
+      if (typeof type !== "string") throw new FarcallError("protocol.invalid", "A message has no type.");
+      if (Object.hasOwn(controlSchemas, type)) this.#control(type as keyof typeof controlSchemas, header, body);
+      else this.#serve(type, header, body);
+    } catch (error) {
+      // A party that breaks the protocol once cannot be trusted to be in step again.
+      this.#end(asError(error));
+      this.#transport.destroy();
+    }
+  }
+
+  #control(type: keyof typeof controlSchemas, header: Record<string, unknown>, body: Uint8Array): void {
+    const message = parse(controlSchemas[type] as v.GenericSchema<ControlMessage>, header, type);
+    switch (message.type) {
+      case "reply":
+        this.#pending.get(message.id)?.resolve({ value: message.result, body });
+        return;
+      case "fail":
+        this.#pending.get(message.id)?.reject(fromFailure(message.error));
+        return;
+      case "item":
+        void this.#pending.get(message.id)?.onItem?.(message.item, body);
+        return;
+      case "credit":
+        this.#serving.get(message.id)?.grant(message.credit);
+        return;
+      case "cancel":
+        this.#serving.get(message.id)?.abort(new FarcallError("run.cancelled", "The caller cancelled."));
+        return;
+      case "ping":
+        this.#transport.send(encodeFrame({ type: "pong" }));
+        return;
+      case "pong":
+        return;
+    }
+  }
+
+  #serve(type: string, header: Record<string, unknown>, body: Uint8Array): void {
+    const method = Object.hasOwn(this.#options.methods, type) ? this.#options.methods[type] : undefined;
+    const handler = method && this.#options.handlers[type];
+    const id = header["id"];
+    if (typeof id !== "number" || !Number.isSafeInteger(id) || id < 0) {
+      throw new FarcallError("protocol.invalid", "A request has no id.");
+    }
+    if (!method || !handler) {
+      this.#fail(id, new FarcallError("protocol.invalid", `There is no method ${JSON.stringify(type)}.`));
+      return;
+    }
+    const credit = typeof header["credit"] === "number" ? header["credit"] : 0;
+    const served = new Served(this.#transport, id, body, credit);
+    if (id !== 0) this.#serving.set(id, served);
+    const finish = (answer: Answer<unknown>) => {
+      this.#serving.delete(id);
+      if (id !== 0) this.#transport.send(encodeFrame({ type: "reply", id, result: answer.result }, answer.body));
+    };
+    const fail = (error: unknown) => {
+      this.#serving.delete(id);
+      this.#fail(id, error);
+    };
+    try {
+      const params = parse(method.params, header, type);
+      // A handler that answers at once is answered at once: a turn of the microtask queue counts on the warm path.
+      const answer = handler(params as never, served as Incoming<never>);
+      if (answer instanceof Promise) answer.then(finish, fail);
+      else finish(answer);
+    } catch (error) {
+      fail(error);
+    }
+  }
+
+  #fail(id: number, error: unknown): void {
+    if (id !== 0) this.#transport.send(encodeFrame({ type: "fail", id, error: toFailure(error) }));
+  }
+
+  #checkSilence(): void {
+    this.#silentTicks++;
+    if (this.#silentTicks * pingEveryMs > silenceLimitMs) {
+      this.#end(new Error(`nothing was heard from the other side for ${silenceLimitMs / 1000} s`));
+      this.#transport.destroy();
+    } else {
+      this.#transport.send(encodeFrame({ type: "ping" }));
+    }
+  }
+
+  #end(cause: Error | undefined): void {
+    if (this.#closed) return;
+    this.#closed = { cause };
+    clearInterval(this.#keepAlive);
+    const lost = connectionLost(cause);
+    for (const pending of [...this.#pending.values()]) pending.reject(lost);
+    for (const served of [...this.#serving.values()]) served.abort(lost);
+    this.#pending.clear();
+    this.#serving.clear();
+    this.#options.onClose?.(cause);
+    this.#closing.resolve();
+  }
+}
+
+type ControlMessage = { [K in keyof typeof controlSchemas]: v.InferOutput<(typeof controlSchemas)[K]> }[keyof typeof controlSchemas];
+
+/** The serving end of one request. */
+class Served implements Incoming<unknown> {
+  readonly body: Uint8Array;
+  readonly #transport: Transport;
+  readonly #id: number;
+  #credit: number;
+  #wake: (() => void) | undefined;
+  #controller: AbortController | undefined;
+  #aborted: Error | undefined;
+
+  constructor(transport: Transport, id: number, body: Uint8Array, credit: number) {
+    this.#transport = transport;
+    this.#id = id;
+    this.body = body;
+    this.#credit = credit;
+  }
+
+  /** Made when first asked for: most requests are answered before anyone could cancel them. */
+  get signal(): AbortSignal {
+    if (!this.#controller) {
+      this.#controller = new AbortController();
+      if (this.#aborted) this.#controller.abort(this.#aborted);
+    }
+    return this.#controller.signal;
+  }
+
+  async send(item: unknown, body?: Uint8Array): Promise<void> {
+    while (this.#credit <= 0 && !this.#aborted) await new Promise<void>((resolve) => (this.#wake = resolve));
+    if (this.#aborted) return;
+    this.#credit--;
+    this.#transport.send(encodeFrame({ type: "item", id: this.#id, item }, body ?? emptyBody));
+  }
+
+  grant(credit: number): void {
+    this.#credit += credit;
+    this.#wake?.();
+  }
+
+  abort(reason: Error): void {
+    if (this.#aborted) return;
+    this.#aborted = reason;
+    this.#controller?.abort(reason);
+    this.#wake?.();
+  }
+}
+
+function parse<T>(schema: v.GenericSchema<T>, value: unknown, what: string): T {
+  const parsed = v.safeParse(schema, value);
+  if (parsed.success) return parsed.output;
+  const issue = parsed.issues[0];
+  const path = issue.path?.map((part) => String(part.key)).join(".");
+  throw new FarcallError("protocol.invalid", `A message ${what} cannot be read: ${path ? `${path}: ` : ""}${issue.message}.`);
+}
+
+export function toFailure(error: unknown): Failure {
+  if (error instanceof FarcallError) {
+    const failure: Failure = { code: error.code, message: error.message };
+    if (error.hint !== undefined) failure.hint = error.hint;
+    if (error.retryable) failure.retryable = true;
+    return failure;
+  }
+  if (isDiskFull(error)) return { code: "disk.full", message: "The disk is full.", retryable: true };
+  const name = error instanceof Error && error.name !== "Error" ? `${error.name}: ` : "";
+  return { code: "internal", message: `${name}${messageOf(error)}` };
+}
+
+export function fromFailure(failure: Failure): FarcallError {
+  const options: { hint?: string; retryable: boolean } = { retryable: failure.retryable ?? false };
+  if (failure.hint !== undefined) options.hint = failure.hint;
+  return new FarcallError(isErrorCode(failure.code) ? failure.code : "internal", failure.message, options);
+}
+
+function connectionLost(cause: Error | undefined): FarcallError {
+  if (cause instanceof FarcallError) return cause;
+  const why = cause ? `: ${cause.message}` : "";
+  return new FarcallError("connection.lost", `The connection was lost${why}.`, { cause, retryable: true });
+}
+
+function asError(reason: unknown): Error {
+  return reason instanceof Error ? reason : new FarcallError("internal", messageOf(reason));
+}

@@ -1,0 +1,21 @@
+import type { Transport } from "../transport/transport.ts";
+
+/** Where nodes come from, and how a client reaches the agent on one: the port. */
+export interface Provider {
+  readonly name: string;
+  /** Connects to the head's agent. With `start`, an agent that is not running is started. */
+  connect(options: ConnectOptions): Promise<AgentLink>;
+}
+
+export interface ConnectOptions {
+  start: boolean;
+  signal?: AbortSignal | undefined;
+}
+
+export interface AgentLink {
+  transport: Transport;
+  /** What the agent wants to see in `hello`. */
+  token: string;
+  /** The build that this client would start. */
+  expectedBuild: string;
+}

@@ -1,0 +1,98 @@
+import * as v from "valibot";
+import { checkName, checkVariableName } from "./names.ts";
+import { FarcallError } from "./errors.ts";
+
+/** What each replica of an env may use. */
+export interface Compute {
+  /** CPU cores for each replica. Default 1. */
+  cpus?: number;
+  /** Memory for each replica in MiB; a replica above it is ended. Default: its share of the node. */
+  memoryMiB?: number;
+  /** GPUs for each replica. Default 0. */
+  gpus?: number;
+}
+
+/** A named worker environment, as the user writes it. */
+export interface EnvSpec {
+  /** Default `default`. */
+  name?: string;
+  /**
+   * npm packages the function needs at run time, such as `sharp` or `sharp@0.34`. They are not bundled but
+   * installed in the env, at the version of the project's lockfile when no version is written here.
+   */
+  reqs?: string[];
+  /** Environment variables of the worker processes. */
+  vars?: Record<string, string>;
+  /** Number of worker processes. Default: as many as the node has cores. */
+  replicas?: number;
+  /** Calls one replica serves at the same time. Default 1. */
+  concurrency?: number;
+  /** Whether install scripts of npm packages may run: never (default), all, or those of the packages named. */
+  allowScripts?: boolean | string[];
+  compute?: Compute;
+}
+
+const count = (max: number) => v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(max));
+
+const envSchema = v.strictObject({
+  name: v.optional(v.string()),
+  reqs: v.optional(v.array(v.string())),
+  vars: v.optional(v.record(v.string(), v.string())),
+  replicas: v.optional(count(4096)),
+  concurrency: v.optional(count(10_000)),
+  allowScripts: v.optional(v.union([v.boolean(), v.array(v.string())])),
+  compute: v.optional(
+    v.strictObject({
+      cpus: v.optional(v.pipe(v.number(), v.minValue(0.01))),
+      memoryMiB: v.optional(count(64 * 1024 * 1024)),
+      gpus: v.optional(v.pipe(v.number(), v.minValue(0))),
+    }),
+  ),
+});
+
+/** Checks what a person wrote and fills in the name. Throws `spec.invalid` or `name.invalid`. */
+export function checkEnvSpec(spec: unknown): EnvSpec & { name: string } {
+  const parsed = v.safeParse(envSchema, spec);
+  if (!parsed.success) throw specError("env", parsed.issues);
+  const env = parsed.output as EnvSpec;
+  for (const name of Object.keys(env.vars ?? {})) checkVariableName(name);
+  for (const [name, value] of Object.entries(env.vars ?? {})) {
+    if (value.includes("\0")) {
+      throw new FarcallError("spec.invalid", `The variable ${name} of the env holds a NUL character.`, {
+        hint: "No operating system can pass one in an environment variable; encode the value, for example as base64.",
+      });
+    }
+  }
+  return { ...env, name: checkName("env", env.name ?? "default") };
+}
+
+export function specError(what: string, issues: readonly v.BaseIssue<unknown>[]): FarcallError {
+  const lines = issues.map((issue) => {
+    const path = issue.path?.map((part) => String(part.key)).join(".");
+    return `${path ? `${path}: ` : ""}${issue.message}`;
+  });
+  return new FarcallError("spec.invalid", `The ${what} is not valid: ${lines.join("; ")}.`);
+}
+
+/** Packages to install, as the client resolved them from the project's lockfile. */
+export const installSchema = v.object({
+  /** Exact versions by package name. */
+  dependencies: v.record(v.string(), v.string()),
+  /** npm `overrides` that pin what those packages need in turn. */
+  overrides: v.record(v.string(), v.unknown()),
+  /** Subresource integrity by `name@version`, checked after the install where it is known. */
+  integrity: v.record(v.string(), v.string()),
+  allowScripts: v.union([v.boolean(), v.array(v.string())]),
+});
+export type InstallRequest = v.InferOutput<typeof installSchema>;
+
+/** An env with every default settled, as the client sends it to an agent. */
+export const resolvedEnvSchema = v.object({
+  name: v.string(),
+  install: installSchema,
+  vars: v.record(v.string(), v.string()),
+  replicas: v.nullable(count(4096)),
+  concurrency: count(10_000),
+  memoryMiB: v.nullable(count(64 * 1024 * 1024)),
+});
+export type ResolvedEnv = v.InferOutput<typeof resolvedEnvSchema>;

@@ -1,0 +1,125 @@
+import type { Duplex } from "node:stream";
+import { createConnection } from "node:net";
+import WebSocket from "ws";
+import { FarcallError, messageOf } from "../spec/errors.ts";
+import { setReferenced } from "./stream.ts";
+import { highWaterBytes, maxFrameBytes, type Transport, type TransportHandlers } from "./transport.ts";
+
+const drainPollMs = 5;
+
+export interface DialOptions {
+  signal?: AbortSignal | undefined;
+  /** Default 10,000. */
+  timeoutMs?: number;
+}
+
+/** Opens a WebSocket over any byte stream: a unix socket, a named pipe, an SSH channel. */
+export async function dialWebSocket(open: () => Duplex, options: DialOptions = {}): Promise<Transport> {
+  const { signal, timeoutMs = 10_000 } = options;
+  signal?.throwIfAborted();
+  // The address is never looked up: the stream below is already connected to the only party it can reach.
+  const stream = open();
+  const socket = new WebSocket("ws://farcall/", {
+    createConnection: (() => stream) as never,
+    handshakeTimeout: timeoutMs,
+    maxPayload: maxFrameBytes,
+    perMessageDeflate: false,
+    skipUTF8Validation: true,
+  });
+  const transport = new WebSocketTransport(socket, stream);
+  await new Promise<void>((resolve, reject) => {
+    const abort = () => {
+      socket.terminate();
+      reject(signal?.reason as Error);
+    };
+    const settle = (act: () => void) => {
+      signal?.removeEventListener("abort", abort);
+      socket.off("open", onOpen);
+      socket.off("error", onError);
+      act();
+    };
+    const onOpen = () => settle(resolve);
+    const onError = (cause: Error) =>
+      settle(() =>
+        reject(
+          new FarcallError("agent.unreachable", `Cannot reach the agent: ${messageOf(cause)}.`, {
+            cause,
+            retryable: true,
+          }),
+        ),
+      );
+    socket.on("open", onOpen);
+    socket.on("error", onError);
+    signal?.addEventListener("abort", abort, { once: true });
+  });
+  return transport;
+}
+
+/** Opens a WebSocket to a unix socket, or on Windows to a named pipe. */
+export function dialUnixSocket(path: string, options?: DialOptions): Promise<Transport> {
+  return dialWebSocket(() => createConnection({ path }), options);
+}
+
+/** Each WebSocket message is one frame. */
+export class WebSocketTransport implements Transport {
+  readonly #socket: WebSocket;
+  #handlers: TransportHandlers | undefined;
+  #early: Uint8Array[] = [];
+  #cause: Error | undefined;
+  #closed = false;
+
+  readonly #stream: Duplex | undefined;
+
+  /** `stream` is what the socket runs on, where that is known. */
+  constructor(socket: WebSocket, stream?: Duplex) {
+    this.#socket = socket;
+    this.#stream = stream;
+    socket.binaryType = "nodebuffer";
+    socket.on("error", (cause) => {
+      this.#cause ??= cause;
+    });
+    socket.on("message", (data: Buffer) => {
+      if (this.#handlers) this.#handlers.onFrame(data);
+      else this.#early.push(data);
+    });
+    socket.on("close", () => {
+      this.#closed = true;
+      this.#handlers?.onClose(this.#cause);
+    });
+  }
+
+  start(handlers: TransportHandlers): void {
+    this.#handlers = handlers;
+    const early = this.#early;
+    this.#early = [];
+    for (const frame of early) handlers.onFrame(frame);
+    if (this.#closed) handlers.onClose(this.#cause);
+  }
+
+  send(frame: Uint8Array): void {
+    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(frame, { binary: true });
+  }
+
+  get bufferedBytes(): number {
+    return this.#socket.bufferedAmount;
+  }
+
+  async drained(): Promise<void> {
+    // ws has no drain event of its own across versions, and the wait is for megabytes, so a short poll will do.
+    while (!this.#closed && this.bufferedBytes > highWaterBytes) {
+      await new Promise((resolve) => setTimeout(resolve, drainPollMs));
+    }
+  }
+
+  close(): void {
+    this.#socket.close();
+  }
+
+  destroy(): void {
+    this.#socket.terminate();
+  }
+
+  keepProcessAlive(keep: boolean): void {
+    if (this.#stream) setReferenced(this.#stream, keep);
+  }
+}

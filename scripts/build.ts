@@ -1,0 +1,53 @@
+/** Builds `dist`: the library, the command line, the agent and the worker, and the library's types. */
+import { spawnSync } from "node:child_process";
+import { chmod, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { build, type BuildOptions } from "esbuild";
+
+const root = join(import.meta.dirname, "..");
+const outdir = join(root, "dist");
+
+const common = {
+  absWorkingDir: root,
+  outdir,
+  bundle: true,
+  format: "esm",
+  platform: "node",
+  target: "node24",
+  sourcemap: "linked",
+  sourcesContent: false,
+  legalComments: "none",
+  logLevel: "warning",
+  // esbuild is a program of its own with a file for each platform, so it stays a package.
+  external: ["esbuild"],
+  // Packages written as CommonJS ask for Node's own modules with `require`.
+  banner: {
+    js: 'import { createRequire as farcallCreateRequire } from "node:module"; const require = farcallCreateRequire(import.meta.url);',
+  },
+} satisfies BuildOptions;
+
+await rm(outdir, { recursive: true, force: true });
+await Promise.all([
+  // What the client loads is split, so that `farcall --help` reads little.
+  build({
+    ...common,
+    entryPoints: { index: "runtime/index.ts", cli: "runtime/cli/main.ts" },
+    splitting: true,
+    // Beside the agent, which code in a chunk looks for beside itself.
+    chunkNames: "chunk-[hash]",
+  }),
+  // What goes to nodes is one file each.
+  build({ ...common, entryPoints: { agent: "runtime/agent/main.ts" }, minify: true, keepNames: true }),
+  build({ ...common, entryPoints: { worker: "runtime/worker/main.ts" }, minify: true, keepNames: true }),
+]);
+await chmod(join(outdir, "cli.js"), 0o755);
+
+if (process.argv.includes("--types")) {
+  const { status } = spawnSync(
+    process.execPath,
+    [join(root, "node_modules/typescript/bin/tsc"), "-p", join(root, "tsconfig.types.json")],
+    { cwd: root, stdio: "inherit" },
+  );
+  if (status !== 0) process.exit(1);
+}
+await writeFile(join(outdir, ".built"), "");
