@@ -18,7 +18,9 @@ const installStamp = join(root, "node_modules", ".farcall-installed");
 const buildStamp = join(root, "dist", ".built");
 
 function installIfNeeded() {
-  const wanted = createHash("sha256").update(readFileSync(join(root, "package-lock.json"))).digest("hex");
+  const wanted = createHash("sha256")
+    .update(readFileSync(join(root, "package-lock.json")))
+    .digest("hex");
   if (existsSync(node) && existsSync(installStamp) && readFileSync(installStamp, "utf8") === wanted) return;
   process.stderr.write("Installing what package-lock.json lists (once)…\n");
   const npm = process.env.npm_execpath;
@@ -63,7 +65,8 @@ const child = spawn(command[0], command.slice(1), {
   env: { ...process.env, PATH: `${bin}${process.platform === "win32" ? ";" : ":"}${process.env.PATH}` },
 });
 // A terminal sends Ctrl-C to the child as well; it decides what that means.
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => signal === "SIGINT" || child.kill(signal));
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"])
+  process.on(signal, () => signal === "SIGINT" || child.kill(signal));
 child.on("exit", (code, signal) => {
   process.exitCode = signal ? 1 : code;
 });

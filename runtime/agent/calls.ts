@@ -89,7 +89,12 @@ export class Calls implements Workload {
     const cancel = () => (grace = setTimeout(() => replica.kill("cancelled"), cancelGraceMs));
     signal.addEventListener("abort", cancel, { once: true });
     try {
-      const request = { run: params.run, logFile: call.logFile(slot), export: params.export, timeoutMs: timeoutMs ?? null };
+      const request = {
+        run: params.run,
+        logFile: call.logFile(slot),
+        export: params.export,
+        timeoutMs: timeoutMs ?? null,
+      };
       const { value, body } = await replica.peer.request(
         "invoke",
         request,

@@ -1,5 +1,11 @@
 import { timingSafeEqual } from "node:crypto";
-import { agentMethods, protocolVersion, type AgentMethods, type LogLine, type RunRecord } from "../protocol/messages.ts";
+import {
+  agentMethods,
+  protocolVersion,
+  type AgentMethods,
+  type LogLine,
+  type RunRecord,
+} from "../protocol/messages.ts";
 import { type Handlers, type Incoming, Peer } from "../protocol/rpc.ts";
 import { FarcallError } from "../spec/errors.ts";
 import type { RunId } from "../spec/names.ts";
@@ -40,16 +46,20 @@ export class Connection {
 
   constructor(transport: Transport, options: ConnectionOptions) {
     this.#options = options;
-    this.#peer = new Peer(transport, {}, {
-      methods: agentMethods,
-      handlers: this.#guarded(this.#handlers()),
-      keepAlive: true,
-      onClose: () => {
-        clearTimeout(this.#helloTimer);
-        options.maps.feederGone(this);
-        options.onClose(this);
+    this.#peer = new Peer(
+      transport,
+      {},
+      {
+        methods: agentMethods,
+        handlers: this.#guarded(this.#handlers()),
+        keepAlive: true,
+        onClose: () => {
+          clearTimeout(this.#helloTimer);
+          options.maps.feederGone(this);
+          options.onClose(this);
+        },
       },
-    });
+    );
     this.#helloTimer = setTimeout(() => this.#peer.destroy(), helloWithinMs);
     this.#helloTimer.unref();
   }
@@ -67,7 +77,8 @@ export class Connection {
     const guarded: Record<string, unknown> = {};
     for (const [name, handler] of Object.entries(handlers)) {
       guarded[name] = (params: never, incoming: never) => {
-        if (!this.#greeted && name !== "hello") throw new FarcallError("agent.auth", "The connection has not been greeted.");
+        if (!this.#greeted && name !== "hello")
+          throw new FarcallError("agent.auth", "The connection has not been greeted.");
         return (handler as (params: never, incoming: never) => unknown)(params, incoming);
       };
     }
@@ -104,7 +115,8 @@ export class Connection {
 
       call: (params, incoming) => {
         const ready = pools.get(params.module);
-        if (!ready) throw new FarcallError("module.unknown", "The agent does not know this module.", { retryable: true });
+        if (!ready)
+          throw new FarcallError("module.unknown", "The agent does not know this module.", { retryable: true });
         const { run } = params;
         this.#begin(run);
         const { module } = ready.pool;
@@ -135,10 +147,18 @@ export class Connection {
           agent.changes.announce(run);
         };
         return ready.calls
-          .run(params, incoming, (slot) => logs.file(run, slot.replica.id), () => undefined)
+          .run(
+            params,
+            incoming,
+            (slot) => logs.file(run, slot.replica.id),
+            () => undefined,
+          )
           .then(
             async (answer) => {
-              end(answer.result.ok ? "done" : "failed", { ok: answer.result.ok, body: answer.body ?? new Uint8Array() });
+              end(answer.result.ok ? "done" : "failed", {
+                ok: answer.result.ok,
+                body: answer.body ?? new Uint8Array(),
+              });
               await this.#follower?.flush(run);
               return answer;
             },

@@ -71,7 +71,10 @@ export function tailOf(file: string, bytes: number): string {
 export function describeDeath(death: Death, deaths: number): FarcallError {
   const times = deaths > 1 ? ` This happened ${deaths} times with this input.` : "";
   if (death.killedFor === "timeout") {
-    return new FarcallError("item.timeout", `The function did not finish in time and did not react; its worker was ended.${times}`);
+    return new FarcallError(
+      "item.timeout",
+      `The function did not finish in time and did not react; its worker was ended.${times}`,
+    );
   }
   if (death.killedFor === "cancelled") return new FarcallError("run.cancelled", "The call was cancelled.");
   if (death.killedFor === "stopped") return new FarcallError("worker.killed", "The agent was stopped during the call.");
@@ -81,17 +84,27 @@ export function describeDeath(death: Death, deaths: number): FarcallError {
     });
   }
   if (death.note?.kind === "exit") {
-    return new FarcallError("worker.exited", `The function ended its process with process.exit(${death.exitCode ?? ""}).${times}`, {
-      hint: "Return or throw instead of calling process.exit.",
-    });
+    return new FarcallError(
+      "worker.exited",
+      `The function ended its process with process.exit(${death.exitCode ?? ""}).${times}`,
+      {
+        hint: "Return or throw instead of calling process.exit.",
+      },
+    );
   }
   if (death.note) {
     const cause = death.note.error === undefined ? undefined : decodeError(Buffer.from(death.note.error, "base64"));
-    const what = death.note.kind === "uncaught" ? "An error was thrown outside of any call" : "A promise was rejected and nobody handled it";
+    const what =
+      death.note.kind === "uncaught"
+        ? "An error was thrown outside of any call"
+        : "A promise was rejected and nobody handled it";
     return new FarcallError("worker.crashed", `${what}: ${messageOf(cause)}.${times}`, { cause });
   }
   const how = death.signal ? `by ${death.signal}` : `with exit code ${death.exitCode}`;
   return new FarcallError("worker.killed", `The worker process was ended ${how}.${times}`, {
-    hint: death.signal === "SIGKILL" ? "The system ends processes this way when memory runs out." : "Native code may have crashed.",
+    hint:
+      death.signal === "SIGKILL"
+        ? "The system ends processes this way when memory runs out."
+        : "Native code may have crashed.",
   });
 }

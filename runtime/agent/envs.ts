@@ -115,7 +115,10 @@ export class EnvStore {
     const tooLong = new FarcallError(
       "env.install-failed",
       `Cannot install the packages of an env: npm did not finish within ${Math.round(timeoutMs / 1000)} s.`,
-      { hint: "Check how fast the node reaches the npm registry, and whether an install script waits for something.", retryable: true },
+      {
+        hint: "Check how fast the node reaches the npm registry, and whether an install script waits for something.",
+        retryable: true,
+      },
     );
     const timer = setTimeout(() => stop.abort(tooLong), timeoutMs);
     const onOutput = (line: string): void => listeners.forEach((listener) => listener(line));
@@ -128,7 +131,12 @@ export class EnvStore {
     return job;
   }
 
-  async #make(id: string, request: InstallRequest, signal: AbortSignal, onOutput: (line: string) => void): Promise<InstalledEnv> {
+  async #make(
+    id: string,
+    request: InstallRequest,
+    signal: AbortSignal,
+    onOutput: (line: string) => void,
+  ): Promise<InstalledEnv> {
     const folder = join(this.#folder, id);
     if (await isReady(folder)) return { id, folder, state: "reused" };
     const temporary = join(this.#folder, `.tmp-${process.pid}-${randomBytes(6).toString("hex")}`);
@@ -136,15 +144,22 @@ export class EnvStore {
       await mkdir(temporary, { mode: 0o700 });
       await installPackages(request, { ...this.#options, cwd: temporary, signal, onOutput });
       signal.throwIfAborted();
-      await writeFile(join(temporary, marker), JSON.stringify({ request, node: process.version, createdAtMs: Date.now() }));
+      await writeFile(
+        join(temporary, marker),
+        JSON.stringify({ request, node: process.version, createdAtMs: Date.now() }),
+      );
       const placed = await place(temporary, folder);
       return { id, folder, state: placed ? "installed" : "reused" };
     } catch (thrown) {
       if (!isDiskFull(thrown)) throw thrown;
-      throw new FarcallError("disk.full", `Cannot install the packages of an env into ${this.#folder}: ${messageOf(thrown)}.`, {
-        hint: "Free space on the disk of the node.",
-        cause: thrown,
-      });
+      throw new FarcallError(
+        "disk.full",
+        `Cannot install the packages of an env into ${this.#folder}: ${messageOf(thrown)}.`,
+        {
+          hint: "Free space on the disk of the node.",
+          cause: thrown,
+        },
+      );
     } finally {
       await remove(temporary);
     }
@@ -156,7 +171,13 @@ export function envId(request: InstallRequest): string {
   const scripts = request.allowScripts;
   const allowScripts = Array.isArray(scripts) ? scripts.length > 0 && scripts.toSorted() : scripts;
   const { platform, arch, versions } = process;
-  const key = { request: { ...request, allowScripts }, platform, arch, node: versions.node.split(".", 1)[0], abi: versions.modules };
+  const key = {
+    request: { ...request, allowScripts },
+    platform,
+    arch,
+    node: versions.node.split(".", 1)[0],
+    abi: versions.modules,
+  };
   return createHash("sha256").update(canonicalJson(key)).digest("hex").slice(0, 32);
 }
 

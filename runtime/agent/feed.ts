@@ -202,7 +202,11 @@ export class Feed implements Workload {
       while (!this.#stop.signal.aborted) {
         const want = this.maxReplicas * 2 - this.#buffer.length;
         if (want <= 0) return;
-        const leases = await this.#host.queue.claim(this.run, { max: want, waitMs: claimWaitMs, signal: this.#stop.signal });
+        const leases = await this.#host.queue.claim(this.run, {
+          max: want,
+          waitMs: claimWaitMs,
+          signal: this.#stop.signal,
+        });
         if (leases.length === 0) continue;
         if (this.#stop.signal.aborted) return;
         this.#buffer.push(...leases);
@@ -273,7 +277,9 @@ export class Feed implements Workload {
       } else if (error instanceof FarcallError && error.code === "connection.lost") {
         settled = this.#afterDeath(slice, await replica.died);
       } else {
-        this.#host.onFailed(error instanceof FarcallError ? error : new FarcallError("internal", String(error), { cause: error }));
+        this.#host.onFailed(
+          error instanceof FarcallError ? error : new FarcallError("internal", String(error), { cause: error }),
+        );
       }
     }
     slot.slices.delete(token);
@@ -385,7 +391,9 @@ export class Feed implements Workload {
       setTimeout(() => void this.#fill(), 1_000).unref();
       return;
     }
-    this.#host.onFailed(error instanceof FarcallError ? error : new FarcallError("internal", String(error), { cause: error }));
+    this.#host.onFailed(
+      error instanceof FarcallError ? error : new FarcallError("internal", String(error), { cause: error }),
+    );
   }
 }
 

@@ -23,7 +23,8 @@ export class FileStore {
   /** Stores content under its hash. Throws `protocol.invalid` when it has another one. */
   async put(hash: string, content: Uint8Array): Promise<void> {
     const actual = createHash("sha256").update(content).digest("hex");
-    if (actual !== hash) throw new FarcallError("protocol.invalid", `A file arrived damaged: its hash is ${actual}, not ${hash}.`);
+    if (actual !== hash)
+      throw new FarcallError("protocol.invalid", `A file arrived damaged: its hash is ${actual}, not ${hash}.`);
     if (await this.#has(hash)) return;
     const file = this.#path(hash);
     const temporary = `${file}.${randomBytes(6).toString("hex")}.tmp`;
@@ -102,8 +103,18 @@ async function linkOrCopy(from: string, to: string): Promise<void> {
 /** A path in a bundle stays below the bundle's folder. */
 function checkRelative(path: string): string {
   const clean = normalize(path);
-  if (path === "" || path.includes("\0") || path.includes("\\") || clean.startsWith("..") || clean.startsWith(sep) || /^[A-Za-z]:/.test(clean)) {
-    throw new FarcallError("protocol.invalid", `The bundle holds a file at ${JSON.stringify(path)}, which is not inside it.`);
+  if (
+    path === "" ||
+    path.includes("\0") ||
+    path.includes("\\") ||
+    clean.startsWith("..") ||
+    clean.startsWith(sep) ||
+    /^[A-Za-z]:/.test(clean)
+  ) {
+    throw new FarcallError(
+      "protocol.invalid",
+      `The bundle holds a file at ${JSON.stringify(path)}, which is not inside it.`,
+    );
   }
   return clean;
 }

@@ -1,6 +1,6 @@
 import { appendFileSync, mkdirSync } from "node:fs";
 import { open, readdir, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { LogLine } from "../protocol/messages.ts";
 import type { RunId } from "../spec/names.ts";
 
@@ -15,7 +15,6 @@ const pollMs = 500;
 
 export class RunLogs {
   readonly #folder: string;
-  readonly #made = new Set<RunId>();
   readonly #listeners = new Map<RunId, Set<() => void>>();
   readonly #anyListeners = new Set<(run: RunId) => void>();
 
@@ -23,14 +22,9 @@ export class RunLogs {
     this.#folder = folder;
   }
 
-  /** The file that a replica writes a run's output to. */
+  /** The file that a replica writes a run's output to. Whoever writes first makes its folder: most calls print nothing. */
   file(run: RunId, replica: number, kind: "log" | "raw" = "log"): string {
-    const folder = join(this.#folder, run);
-    if (!this.#made.has(run)) {
-      mkdirSync(folder, { recursive: true, mode: 0o700 });
-      this.#made.add(run);
-    }
-    return join(folder, `${replica}.${kind}`);
+    return join(this.#folder, run, `${replica}.${kind}`);
   }
 
   /** Says that a run's files grew. */
@@ -44,8 +38,10 @@ export class RunLogs {
     const lines = text.split("\n").filter((line) => line !== "");
     if (lines.length === 0) return;
     const now = Date.now();
+    const file = this.file(run, replica, "raw");
     try {
-      appendFileSync(this.file(run, replica, "raw"), lines.map((line) => `${JSON.stringify([stream, now, -1, line])}\n`).join(""));
+      mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+      appendFileSync(file, lines.map((line) => `${JSON.stringify([stream, now, -1, line])}\n`).join(""));
     } catch {
       // A full disk loses output, never a result.
     }
@@ -110,7 +106,7 @@ export class RunLogReader {
   /** New lines in batches. Within a batch they are in the order of their times. */
   async *next(): AsyncGenerator<LogLine[]> {
     const names = await readdir(this.#folder).catch(() => [] as string[]);
-    for (let more = true; more; ) {
+    for (let more = true; more;) {
       more = false;
       const lines: LogLine[] = [];
       for (const name of names) {

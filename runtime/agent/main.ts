@@ -40,7 +40,10 @@ export class Agent {
   readonly changes = new Changes();
   readonly #idleMs: number;
   readonly #startedAtMs = Date.now();
-  readonly #build = createHash("sha256").update(readFileSync(fileURLToPath(import.meta.url))).digest("hex").slice(0, 12);
+  readonly #build = createHash("sha256")
+    .update(readFileSync(fileURLToPath(import.meta.url)))
+    .digest("hex")
+    .slice(0, 12);
   readonly #connections = new Set<Connection>();
   readonly #warnings: string[] = [];
   readonly #pools: Pools;
@@ -86,7 +89,12 @@ export class Agent {
     const token = randomBytes(tokenBytes).toString("hex");
     writeFileSync(paths.token, token, { mode: 0o600 });
     this.#server = createServer((_request, response) => response.writeHead(426).end());
-    const sockets = new WebSocketServer({ server: this.#server, maxPayload: maxFrameBytes, perMessageDeflate: false, skipUTF8Validation: true });
+    const sockets = new WebSocketServer({
+      server: this.#server,
+      maxPayload: maxFrameBytes,
+      perMessageDeflate: false,
+      skipUTF8Validation: true,
+    });
     sockets.on("connection", (socket) => {
       const connection = new Connection(new WebSocketTransport(socket), {
         agent: this,
@@ -117,7 +125,9 @@ export class Agent {
     const warnings: string[] = [];
     const queue = await SqliteQueue.open(join(folder, "queue.db"), {
       onCorrupt: (movedTo) =>
-        warnings.push(`The queue was damaged, and with it the inputs and outcomes of earlier maps. It was kept as ${movedTo}, and a new one begun.`),
+        warnings.push(
+          `The queue was damaged, and with it the inputs and outcomes of earlier maps. It was kept as ${movedTo}, and a new one begun.`,
+        ),
     });
     const agent = new Agent(folder, idleMs, queue, lock, warnings);
     await agent.#listen(folder);
@@ -208,9 +218,9 @@ function markerOf(folder: string): string {
 async function main(): Promise<void> {
   const [folder, idleText] = process.argv.slice(2);
   const idleMs = Number(idleText);
-  if (!folder || !Number.isFinite(idleMs)) throw new FarcallError("usage", "An agent is started with its folder and its idle time.");
+  if (!folder || !Number.isFinite(idleMs))
+    throw new FarcallError("usage", "An agent is started with its folder and its idle time.");
   process.umask(0o077);
-  process.title = "farcall-agent";
   enableCompileCache(join(folder, "compile-cache"));
   const agent = await Agent.start(folder, idleMs);
   if (!agent) process.exit(notNeeded);
@@ -219,6 +229,8 @@ async function main(): Promise<void> {
 
 main().catch((error: unknown) => {
   // The client that started this process reads the last line of its log.
-  process.stderr.write(`${JSON.stringify({ code: error instanceof FarcallError ? error.code : "agent.start-failed", message: messageOf(error) })}\n`);
+  process.stderr.write(
+    `${JSON.stringify({ code: error instanceof FarcallError ? error.code : "agent.start-failed", message: messageOf(error) })}\n`,
+  );
   process.exit(1);
 });

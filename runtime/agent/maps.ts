@@ -80,7 +80,9 @@ export class Maps {
         });
       }
     }
-    const job = existing ?? (await this.#options.queue.createJob({ id: run, spec: JSON.stringify(spec), createdAtMs: Date.now() }));
+    const job =
+      existing ??
+      (await this.#options.queue.createJob({ id: run, spec: JSON.stringify(spec), createdAtMs: Date.now() }));
     const map = this.#active.get(run) ?? (job.state === "run" || job.state === "pause" ? this.#track(job) : undefined);
     if (map) {
       map.feeders.add(feeder);
@@ -98,7 +100,8 @@ export class Maps {
     for (const { lo, count, bytes } of chunks) {
       const pack = body.subarray(at, at + bytes);
       at += bytes;
-      if (packCount(pack) !== count) throw new FarcallError("protocol.invalid", "A chunk does not hold as many inputs as it says.");
+      if (packCount(pack) !== count)
+        throw new FarcallError("protocol.invalid", "A chunk does not hold as many inputs as it says.");
       news.push({ lo, count, body: pack });
     }
     await this.#options.queue.addChunks(run, news);
@@ -219,7 +222,13 @@ export class Maps {
   }
 
   #track(job: JobRecord): ActiveMap {
-    const map: ActiveMap = { job, spec: JSON.parse(job.spec) as MapSpec, feed: undefined, feeders: new Set(), ending: false };
+    const map: ActiveMap = {
+      job,
+      spec: JSON.parse(job.spec) as MapSpec,
+      feed: undefined,
+      feeders: new Set(),
+      ending: false,
+    };
     this.#active.set(job.id, map);
     return map;
   }
@@ -236,12 +245,20 @@ export class Maps {
         logFile: (id, replica) => logs.file(id, replica),
         onProgress: () => this.#changes.announce(run),
         onFirstError: () =>
-          void this.#end(map, "failed", new FarcallError("item.failed", "An input failed, and the map was to stop at that.")),
+          void this.#end(
+            map,
+            "failed",
+            new FarcallError("item.failed", "An input failed, and the map was to stop at that."),
+          ),
         onFailed: (error) => void this.#end(map, "failed", error),
       });
       map.feed.start();
     } catch (error) {
-      await this.#end(map, "failed", error instanceof FarcallError ? error : new FarcallError("internal", String(error), { cause: error }));
+      await this.#end(
+        map,
+        "failed",
+        error instanceof FarcallError ? error : new FarcallError("internal", String(error), { cause: error }),
+      );
     }
   }
 

@@ -33,7 +33,10 @@ const graceMs = 2000;
  * Runs npm without a shell. npm is run by this very Node wherever its script can be found, so that what it
  * builds fits the workers. Rejects with the reason of `signal`, once npm is gone.
  */
-export async function runNpm(args: readonly string[], { cwd, signal, onOutput, marker = "", onGroup }: NpmRun): Promise<NpmExit> {
+export async function runNpm(
+  args: readonly string[],
+  { cwd, signal, onOutput, marker = "", onGroup }: NpmRun,
+): Promise<NpmExit> {
   const [command, ...first] = await findNpm();
   signal.throwIfAborted();
   const windows = process.platform === "win32";
@@ -79,7 +82,9 @@ export async function runNpm(args: readonly string[], { cwd, signal, onOutput, m
   try {
     return await new Promise<NpmExit>((resolve, reject) => {
       child.once("error", (cause) => {
-        reject(new FarcallError("env.install-failed", `Cannot start npm (${command}): ${messageOf(cause)}.`, { cause }));
+        reject(
+          new FarcallError("env.install-failed", `Cannot start npm (${command}): ${messageOf(cause)}.`, { cause }),
+        );
       });
       child.once("close", (status) => {
         if (signal.aborted) reject(signal.reason);

@@ -56,7 +56,7 @@ export async function installPackages(request: InstallRequest, run: NpmRun): Pro
     await npm("ci", "--ignore-scripts=false", "--dangerously-allow-all-scripts");
     return;
   }
-  await npm("install", "--ignore-scripts");
+  await npm("install", "--ignore-scripts=false");
   await checkIntegrity(folder, request);
   if (Array.isArray(allowScripts) && allowScripts.length > 0) {
     await npm("rebuild", "--ignore-scripts=false", "--", ...allowScripts);
@@ -77,7 +77,9 @@ async function checkIntegrity(folder: string, { integrity }: InstallRequest): Pr
     throw new FarcallError(
       "env.install-failed",
       `Cannot install ${package_}: the registry served other content than the lockfile recorded (${entry.integrity} instead of ${wanted}).`,
-      { hint: "Find out which of the two is right before anything else; if the registry is, let your package manager write the lockfile again." },
+      {
+        hint: "Find out which of the two is right before anything else; if the registry is, let your package manager write the lockfile again.",
+      },
     );
   }
 }

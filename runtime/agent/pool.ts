@@ -173,7 +173,15 @@ export class Pool {
       const { entry, commonJs } = this.module.bundle;
       const exports = await replica.load(this.folder, entry, commonJs);
       this.#exports ??= Promise.resolve(exports);
-      const slot: Slot = { replica, calls: 0, slices: new Map(), draining: this.#closed, rawFrom: { stdout: 0, stderr: 0 }, lastRun: undefined, finishedAtMs: 0 };
+      const slot: Slot = {
+        replica,
+        calls: 0,
+        slices: new Map(),
+        draining: this.#closed,
+        rawFrom: { stdout: 0, stderr: 0 },
+        lastRun: undefined,
+        finishedAtMs: 0,
+      };
       this.#slots.add(slot);
       void replica.died.then((death) => {
         this.#slots.delete(slot);
@@ -197,7 +205,7 @@ export class Pool {
     const failure = error instanceof FarcallError ? error : new FarcallError("internal", String(error));
     // An import that throws will throw again; a process that died may not.
     if (failure.code !== "worker.crashed" || this.#bootFailures >= maxBootFailures) {
-      for (const workload of [...this.#workloads]) workload.fail(failure);
+      for (const workload of this.#workloads) workload.fail(failure);
     } else this.wake();
   }
 

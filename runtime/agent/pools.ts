@@ -187,7 +187,8 @@ export class Pools {
   }
 
   #slotOf(replica: Replica): Slot | undefined {
-    for (const { pool } of this.#ready.values()) for (const slot of pool.slots) if (slot.replica === replica) return slot;
+    for (const { pool } of this.#ready.values())
+      for (const slot of pool.slots) if (slot.replica === replica) return slot;
     return undefined;
   }
 
@@ -215,7 +216,8 @@ export class Pools {
     for (const stream of ["stdout", "stderr"] as const) {
       const { text, next } = slot.replica.rawOutput(stream, slot.rawFrom[stream], rawCapBytes);
       slot.rawFrom[stream] = next;
-      if (text !== "" && slot.lastRun !== undefined) this.#options.logs.appendRaw(slot.lastRun, slot.replica.id, stream, text);
+      if (text !== "" && slot.lastRun !== undefined)
+        this.#options.logs.appendRaw(slot.lastRun, slot.replica.id, stream, text);
     }
   }
 }

@@ -2,12 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, ftruncateSync, openSync, readFileSync, rmSync, statSync } from "node:fs";
 import type { Socket } from "node:net";
 import { join } from "node:path";
-import {
-  workerMethods,
-  workerNotices,
-  type ExportInfo,
-  type WorkerMethods,
-} from "../protocol/messages.ts";
+import { workerMethods, workerNotices, type ExportInfo, type WorkerMethods } from "../protocol/messages.ts";
 import { decodeError } from "../protocol/codec.ts";
 import { Peer } from "../protocol/rpc.ts";
 import { FarcallError, messageOf } from "../spec/errors.ts";
@@ -36,7 +31,21 @@ const bootTimeoutMs = 30_000;
 /** Between asking a worker to end and making it. */
 const graceMs = 2_000;
 /** What a worker inherits of the agent's own environment, and nothing else: the rest may hold secrets. */
-const inherited = ["PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SHELL", "SystemRoot", "TEMP", "TMP", "USERPROFILE"];
+const inherited = [
+  "PATH",
+  "HOME",
+  "USER",
+  "LOGNAME",
+  "LANG",
+  "LC_ALL",
+  "TZ",
+  "TMPDIR",
+  "SHELL",
+  "SystemRoot",
+  "TEMP",
+  "TMP",
+  "USERPROFILE",
+];
 const outOfMemoryPattern = /heap out of memory|Allocation failed|Array buffer allocation failed/;
 
 export class Replica {
@@ -69,7 +78,11 @@ export class Replica {
     const child = this.#child;
     this.died = new Promise((resolve) => {
       child.on("error", (error) => {
-        this.#ready.reject(new FarcallError("worker.crashed", `A worker process cannot be started: ${messageOf(error)}.`, { cause: error }));
+        this.#ready.reject(
+          new FarcallError("worker.crashed", `A worker process cannot be started: ${messageOf(error)}.`, {
+            cause: error,
+          }),
+        );
         if (child.pid === undefined) resolve(this.#describe(null, null));
       });
       child.on("exit", (code, signal) => resolve(this.#describe(code, signal)));
@@ -118,7 +131,10 @@ export class Replica {
   /** Waits for the process to be up, imports the bundle in it and returns what it exports. */
   async load(folder: string, entry: string, commonJs: boolean): Promise<ExportInfo[]> {
     const timer = setTimeout(
-      () => this.#ready.reject(new FarcallError("worker.crashed", `A worker process was not ready within ${bootTimeoutMs / 1000} s.`)),
+      () =>
+        this.#ready.reject(
+          new FarcallError("worker.crashed", `A worker process was not ready within ${bootTimeoutMs / 1000} s.`),
+        ),
       bootTimeoutMs,
     );
     try {
@@ -126,7 +142,11 @@ export class Replica {
       const { value, body } = await this.peer.request("load", { folder, entry, commonJs });
       if (value.ok) return value.exports;
       const cause = decodeError(body);
-      throw new FarcallError("bundle.import-failed", `The module threw while it was imported: ${cause.name}: ${cause.message}`, { cause });
+      throw new FarcallError(
+        "bundle.import-failed",
+        `The module threw while it was imported: ${cause.name}: ${cause.message}`,
+        { cause },
+      );
     } finally {
       clearTimeout(timer);
     }
@@ -221,6 +241,7 @@ export class Replica {
     this.#options.onLastOutput(this);
     this.#ready.reject(new FarcallError("worker.crashed", "The worker process ended while it was starting."));
     this.peer.destroy();
-    for (const file of [this.#journalFile, this.outputFile("stdout"), this.outputFile("stderr")]) rmSync(file, { force: true });
+    for (const file of [this.#journalFile, this.outputFile("stdout"), this.outputFile("stderr")])
+      rmSync(file, { force: true });
   }
 }

@@ -9,6 +9,12 @@ import { areaOf, isInside, isRefused, isThirdParty, placeOf, type Area } from ".
 const maxFiles = 2_000;
 const maxBytes = 200 * 1024 * 1024;
 
+export interface Assets {
+  parts: BundlePart[];
+  /** Absolute paths of what was read. */
+  files: string[];
+}
+
 /**
  * The files that `modules` name statically, and the WebAssembly files among them, as parts of the bundle.
  *
@@ -16,7 +22,7 @@ const maxBytes = 200 * 1024 * 1024;
  * code names a file that likely holds a secret or lies outside its area, and when the files are too many or too
  * large; what third-party code names of the first two kinds is left out.
  */
-export function collectAssets(root: string, modules: readonly string[]): BundlePart[] {
+export function collectAssets(root: string, modules: readonly string[]): Assets {
   const collection: Collection = { root, paths: new Map(), sizeBytes: 0 };
   for (const module of modules) {
     if (module.endsWith(".wasm")) {
@@ -25,7 +31,10 @@ export function collectAssets(root: string, modules: readonly string[]): BundleP
       for (const reference of findReferences(read(module).toString())) collect(collection, module, reference);
     }
   }
-  return [...collection.paths].map(([place, path]) => partOf(place, "asset", read(path)));
+  return {
+    parts: [...collection.paths].map(([place, path]) => partOf(place, "asset", read(path))),
+    files: [...collection.paths.values()],
+  };
 }
 
 interface Collection {

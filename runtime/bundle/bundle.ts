@@ -7,7 +7,8 @@ import { requestedName, requestedPackage, type ExternalPackage } from "./externa
 import { buildOwn, type OwnBuild } from "./ownBuild.ts";
 import type { BundleFile, BundlePart } from "./parts.ts";
 import { openSource } from "./source.ts";
-import { entryKey, forgetVendors, vendorBundle, type Vendor, type VendorEntry } from "./vendorBuild.ts";
+import { entryKey, type Vendor, type VendorEntry } from "./vendorBuild.ts";
+import { forgetVendors, vendorBundle } from "./vendorCache.ts";
 
 export type { BundleFile } from "./parts.ts";
 export type { ExternalPackage } from "./externals.ts";
@@ -44,6 +45,11 @@ export interface Bundle {
 export interface BundleOptions {
   /** Packages to leave out, such as `sharp` or `sharp@0.34`. */
   reqs?: readonly string[];
+  /**
+   * A folder that only the user can write to, where bundled third-party code is kept for the next process: it takes
+   * most of the time of a first bundle. Default: none is kept.
+   */
+  cacheFolder?: string;
   /** Ends the bundling; the promise then rejects with the signal's reason. */
   signal?: AbortSignal;
 }
@@ -60,19 +66,19 @@ const maxRemembered = 100;
  * import is not found, or it asks for files that may not be sent.
  */
 export async function bundle(file: string, options: BundleOptions = {}): Promise<Bundle> {
-  const { signal } = options;
+  const { signal, cacheFolder } = options;
   signal?.throwIfAborted();
   const source = await openSource(file);
   const requested = new Set((options.reqs ?? []).map(requestedName));
   const key = JSON.stringify([source.file, [...requested].toSorted()]);
 
   const vendorOf = (entries: readonly VendorEntry[]): Promise<Vendor> =>
-    vendorBundle({ root: source.root, entries, external: [...requested] }, signal);
+    vendorBundle({ root: source.root, entries, external: [...requested] }, { signal, cacheFolder });
   let entries = lastEntries.get(key);
   let vendor = entries && (await vendorOf(entries));
   let own = await buildOwn(source, requested, vendor, signal);
-  // A second build of own code follows only when its third-party imports are new or changed; it finds the same.
-  if (!vendor || !sameEntries(own.entries, entries ?? [])) {
+  // Own code is built again when its third-party imports are new or changed, or turned out to be native.
+  while (!vendor || !sameEntries(own.entries, entries ?? [])) {
     entries = own.entries;
     vendor = await vendorOf(entries);
     if (entries.length > 0) own = await buildOwn(source, requested, vendor, signal);

@@ -47,13 +47,17 @@ export async function compile(options: CompileOptions, signal: AbortSignal | und
     logLevel: "silent",
     chunkNames: "chunk-[hash]",
     ...options,
-    loader: { ...Object.fromEntries(textExtensions.map((extension) => [extension, "text"] as const)), ...options.loader },
+    loader: {
+      ...Object.fromEntries(textExtensions.map((extension) => [extension, "text"] as const)),
+      ...options.loader,
+    },
     metafile: true,
     write: false,
   });
   const cancel = () => void build.cancel();
   signal?.addEventListener("abort", cancel, { once: true });
   try {
+    signal?.throwIfAborted();
     return await build.rebuild();
   } catch (thrown) {
     signal?.throwIfAborted();

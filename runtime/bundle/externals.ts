@@ -29,10 +29,18 @@ export function requestedPackage(name: string, folder: string): ExternalPackage 
 // The suffix that packages with one prebuilt binary for each platform use: @esbuild/linux-x64, sharp-darwin-arm64.
 const platformSuffix = /(linux|darwin|win32)(musl)?-(x64|arm64)/;
 
+/** Folders of packages whose native code showed only in what they import. */
+const seenNative = new Set<string>();
+
+export function markNative(folders: readonly string[]): void {
+  for (const folder of folders) seenNative.add(folder);
+}
+
 /** The package a third-party file belongs to, if that package holds native code. */
 export function nativePackage(file: string): ExternalPackage | undefined {
   const folder = packageFolder(file);
-  if (!file.endsWith(".node") && !isNative(folder)) return undefined;
+  if (file.endsWith(".node")) markNative([folder]);
+  if (!seenNative.has(folder) && !isNative(folder)) return undefined;
   const [name = folder] = /(@[^\\/]+[\\/])?[^\\/]+$/.exec(folder) ?? [];
   return { name: name.replaceAll("\\", "/"), version: versionIn(folder), why: "native" };
 }

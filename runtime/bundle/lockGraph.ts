@@ -68,7 +68,8 @@ export function splitDescriptor(descriptor: string): [name: string, rest: string
 export function lockedPackage(name: string, version: string, integrity: unknown, foreign?: string): LockedPackage {
   const odd = isPackageName(name) && isExactVersion(version) ? undefined : "a place other than a registry";
   const why = foreign ?? odd;
-  const sha512 = typeof integrity === "string" ? /(?:^|\s)(sha512-[A-Za-z0-9+/]{86}==)(?:\s|$)/.exec(integrity)?.[1] : undefined;
+  const sha512 =
+    typeof integrity === "string" ? /(?:^|\s)(sha512-[A-Za-z0-9+/]{86}==)(?:\s|$)/.exec(integrity)?.[1] : undefined;
   return {
     name,
     version,

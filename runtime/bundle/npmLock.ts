@@ -18,7 +18,12 @@ export function npmLockGraph(text: string): LockGraph {
   const packages: LockGraph["packages"] = new Map();
   for (const [path, entry] of entries) {
     const name = textOf(entry, "name") ?? path.slice(path.lastIndexOf("node_modules/") + "node_modules/".length);
-    const found = lockedPackage(name, textOf(entry, "version") ?? "", fieldOf(entry, "integrity"), foreignSource(path, entry));
+    const found = lockedPackage(
+      name,
+      textOf(entry, "version") ?? "",
+      fieldOf(entry, "integrity"),
+      foreignSource(path, entry),
+    );
     if (fieldOf(entry, "inBundle") === true || fieldOf(entry, "bundled") === true) found.bundled = true;
     packages.set(path, found);
   }

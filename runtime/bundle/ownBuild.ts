@@ -63,7 +63,7 @@ export async function buildOwn(
   const code = result.outputFiles.find(({ path }) => relative(root, path) === "entry.js")!.contents;
   const { names, open } = exportsOfChunk(code, result.metafile.outputs["entry.js"]?.exports ?? []);
   return {
-    parts: [...finished.parts, ...collectAssets(root, finished.modules)],
+    parts: [...finished.parts, ...collectAssets(root, finished.modules).parts],
     entry: "entry.js",
     commonJs,
     exports: commonJs ? await exportsOfCommonJs(file) : open ? undefined : names,

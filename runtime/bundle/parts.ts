@@ -42,7 +42,11 @@ export function finish(result: CompileResult, options: FinishOptions): { parts: 
     if (key.endsWith(".map")) return partOf(folder + key, "map", contents);
     const placed = placeChunk(contents, result.metafile.outputs[key]?.inputs ?? {}, "./places.js");
     for (const module of placed.modules) modules.add(module);
-    return partOf(folder + key, kind, Buffer.concat([placed.code, Buffer.from(`//# sourceMappingURL=${basename(key)}.map\n`)]));
+    return partOf(
+      folder + key,
+      kind,
+      Buffer.concat([placed.code, Buffer.from(`//# sourceMappingURL=${basename(key)}.map\n`)]),
+    );
   });
   const paths = [...modules].toSorted().map((key) => ({ key, path: resolve(workingFolder, key) }));
   if (paths.length > 0) {

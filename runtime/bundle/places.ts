@@ -15,8 +15,8 @@ export const placeDefines = {
   "import.meta.url": identifier("url", "00000000"),
   "import.meta.dirname": identifier("dirname", "00000000"),
   "import.meta.filename": identifier("filename", "00000000"),
-  "__dirname": identifier("dirname", "00000000"),
-  "__filename": identifier("filename", "00000000"),
+  __dirname: identifier("dirname", "00000000"),
+  __filename: identifier("filename", "00000000"),
 };
 
 type Kind = "url" | "dirname" | "filename";
@@ -60,7 +60,11 @@ export function placeChunk(
 
 /** The module that the byte at `at` comes from: the nearest comment above that is the path of an input. */
 function moduleAt(bytes: Buffer, at: number, inputs: Metafile["outputs"][string]["inputs"]): string | undefined {
-  for (let from = bytes.lastIndexOf("// ", at); from !== -1; from = from === 0 ? -1 : bytes.lastIndexOf("// ", from - 1)) {
+  for (
+    let from = bytes.lastIndexOf("// ", at);
+    from !== -1;
+    from = from === 0 ? -1 : bytes.lastIndexOf("// ", from - 1)
+  ) {
     if (from > 0 && bytes[from - 1] !== newline) continue;
     const path = bytes.toString("utf8", from + 3, bytes.indexOf(newline, from));
     if (Object.hasOwn(inputs, path)) return path;
@@ -90,7 +94,7 @@ export function placesText(places: ReadonlyMap<string, string>, toRoot: string):
   ];
   for (const [module, place] of places) {
     const [url, folder, file] = (["url", "dirname", "filename"] as const).map((kind) => identifier(kind, idOf(module)));
-    const path = place.split("/").map(encodeURIComponent).join("/");
+    const path = encodeURI(place).replace(/[?#]/g, encodeURIComponent);
     lines.push(
       `export const ${url} = new URL(${JSON.stringify(path)}, root).href;`,
       `export const ${file} = fileURLToPath(${url});`,

@@ -20,7 +20,8 @@ export function pnpmLockGraph(text: string, parse: (text: string) => unknown): L
   const lock = lastDocument(text, parse);
   const format = textOf(lock, "lockfileVersion") ?? "";
   const major = /^\d+/.exec(format)?.[0];
-  if (major !== "6" && major !== "9") throw new Error(`its lockfileVersion is ${format || "missing"}, and only 6 and 9 are read`);
+  if (major !== "6" && major !== "9")
+    throw new Error(`its lockfileVersion is ${format || "missing"}, and only 6 and 9 are read`);
 
   const described = new Map(entriesOf(fieldOf(lock, "packages")));
   const entries = major === "9" ? new Map(entriesOf(fieldOf(lock, "snapshots"))) : described;
@@ -36,7 +37,10 @@ export function pnpmLockGraph(text: string, parse: (text: string) => unknown): L
     if (!isPackageName(name)) return undefined;
     const id = major === "9" ? path9(name, reference) : path6(name, reference);
     if (packages.has(id)) return id;
-    packages.set(id, lockedPackage(name, "", undefined, reference.startsWith("link:") ? "a folder of the project" : undefined));
+    packages.set(
+      id,
+      lockedPackage(name, "", undefined, reference.startsWith("link:") ? "a folder of the project" : undefined),
+    );
     return id;
   };
   for (const [path, entry] of entries) {

@@ -27,7 +27,10 @@ function isRegistryRange(range: string): boolean {
   if (range.length > maxRangeLength || /[^\x20-\x7e]/.test(range)) return false;
   if (tag.test(range)) return true;
   return range.split("||").every((part) => {
-    const words = part.trim().replaceAll(/(\^|~>?|[<>]=?|=)\s+/g, "$1").split(/\s+/);
+    const words = part
+      .trim()
+      .replaceAll(/(\^|~>?|[<>]=?|=)\s+/g, "$1")
+      .split(/\s+/);
     return words.every((word, i) => (word === "-" ? words.length === 3 && i === 1 : comparator.test(word)));
   });
 }
@@ -39,7 +42,10 @@ function isRegistryRange(range: string): boolean {
 export function parseRequirement(text: string): { name: string; range?: string } {
   const written = text.trim();
   const [name, range] = splitDescriptor(written);
-  if (/^(?:[a-z+]+:|[./\\~]|[A-Za-z]:\\)|^[^@\s/]+\/|\.git$/i.test(range === "" ? written : range) && !isPackageName(written)) {
+  if (
+    /^(?:[a-z+]+:|[./\\~]|[A-Za-z]:\\)|^[^@\s/]+\/|\.git$/i.test(range === "" ? written : range) &&
+    !isPackageName(written)
+  ) {
     throw refused(
       text,
       "does not name a package of an npm registry",
@@ -49,13 +55,21 @@ export function parseRequirement(text: string): { name: string; range?: string }
   if (!isPackageName(name)) throw nameRefused(text);
   if (range === "" && !written.includes("@", 1)) return { name };
   if (!isRegistryRange(range)) {
-    throw refused(text, "has a version that npm would not understand", "Write a semver range or a tag after the @, such as sharp@^0.34.1 or sharp@next.");
+    throw refused(
+      text,
+      "has a version that npm would not understand",
+      "Write a semver range or a tag after the @, such as sharp@^0.34.1 or sharp@next.",
+    );
   }
   return { name, range };
 }
 
 function nameRefused(text: string): FarcallError {
-  return refused(text, "does not start with a package name", "Write it as name, name@range or @scope/name@range, such as sharp@0.34.");
+  return refused(
+    text,
+    "does not start with a package name",
+    "Write it as name, name@range or @scope/name@range, such as sharp@0.34.",
+  );
 }
 
 function refused(text: string, why: string, hint: string): FarcallError {
@@ -103,7 +117,12 @@ export async function resolveInstall(
   return { dependencies: Object.fromEntries(dependencies), ...pins, allowScripts };
 }
 
-function lockedId(lockfile: Lockfile, folder: string, need: PackageNeed, declared: string | undefined): string | undefined {
+function lockedId(
+  lockfile: Lockfile,
+  folder: string,
+  need: PackageNeed,
+  declared: string | undefined,
+): string | undefined {
   const { graph } = lockfile;
   const inside = relative(lockfile.folder, folder).split(sep).join("/");
   if (declared !== undefined) return graph.direct(inside, need.name, declared);
@@ -130,9 +149,12 @@ async function unlockedSpec(folder: string, need: PackageNeed, declared: string 
     const alias = declared.startsWith("npm:") ? splitDescriptor(declared.slice("npm:".length)) : undefined;
     if (alias && isPackageName(alias[0]) && (alias[1] === "" || isRegistryRange(alias[1]))) return declared;
     if (isRegistryRange(declared)) return declared === "" ? "*" : declared;
-    if (!declared.startsWith("catalog:")) throw notInRegistry(need.name, `package.json takes it from ${JSON.stringify(shorten(declared))}`);
+    if (!declared.startsWith("catalog:"))
+      throw notInRegistry(need.name, `package.json takes it from ${JSON.stringify(shorten(declared))}`);
   }
-  return need.installedVersion !== undefined && isExactVersion(need.installedVersion) ? need.installedVersion : "latest";
+  return need.installedVersion !== undefined && isExactVersion(need.installedVersion)
+    ? need.installedVersion
+    : "latest";
 }
 
 function notInRegistry(name: string, why: string): FarcallError {

@@ -125,5 +125,10 @@ const refusedFiles = /^(\.env.*|\.npmrc|\.netrc|id_(rsa|dsa|ecdsa|ed25519).*|.*\
 
 /** True for a file that is likely to hold a secret, which never leaves this machine in a bundle. */
 export function isRefused(path: string): boolean {
-  return refusedFiles.test(basename(path)) || slashes(path).split("/").some((part) => refusedFolders.has(part));
+  return (
+    refusedFiles.test(basename(path)) ||
+    slashes(path)
+      .split("/")
+      .some((part) => refusedFolders.has(part))
+  );
 }

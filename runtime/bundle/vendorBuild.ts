@@ -1,4 +1,3 @@
-import { statSync } from "node:fs";
 import { basename, dirname, relative, resolve } from "node:path";
 import type { Plugin } from "esbuild";
 import { collectAssets } from "./assets.ts";
@@ -54,42 +53,15 @@ export function entryKey(entry: VendorEntry): string {
   return `${entry.how} ${entry.path}`;
 }
 
-interface Kept {
+/** A vendor build and the files it was made from. */
+export interface VendorRecord {
   vendor: Vendor;
-  /** Size and time of every file that was read. */
-  stamps: Map<string, string>;
+  /** Absolute paths of every file that was read, and of every package's package.json. */
+  files: string[];
 }
 
-const kept = new Map<string, Kept>();
-const maxKept = 8;
-
-export function forgetVendors(): void {
-  kept.clear();
-}
-
-/** Bundles third-party modules, or returns what was made before if no file of it has changed since. */
-export async function vendorBundle(request: VendorRequest, signal: AbortSignal | undefined): Promise<Vendor> {
-  const entries = request.entries.toSorted((a, b) => (entryKey(a) < entryKey(b) ? -1 : 1));
-  if (entries.length === 0) return { parts: [], modules: new Map(), native: [] };
-  const key = JSON.stringify([request.root, entries.map(entryKey), request.external.toSorted()]);
-  const before = kept.get(key);
-  kept.delete(key);
-  const made = before && isFresh(before) ? before : await build({ ...request, entries }, signal);
-  kept.set(key, made);
-  for (const oldest of kept.keys()) if (kept.size > maxKept) kept.delete(oldest);
-  return made.vendor;
-}
-
-function isFresh({ stamps }: Kept): boolean {
-  return [...stamps].every(([path, stamp]) => stampOf(path) === stamp);
-}
-
-function stampOf(path: string): string {
-  const stats = statSync(path, { throwIfNoEntry: false });
-  return stats ? `${stats.size} ${stats.mtimeMs} ${stats.ino}` : "";
-}
-
-async function build(request: VendorRequest, signal: AbortSignal | undefined): Promise<Kept> {
+/** Bundles third-party modules, of which there is at least one. */
+export async function buildVendor(request: VendorRequest, signal: AbortSignal | undefined): Promise<VendorRecord> {
   let entries = request.entries;
   const native = new Map<string, ExternalPackage>();
   // Twice at most in practice: natives and open modules are only known once a build has found them.
@@ -109,8 +81,10 @@ async function build(request: VendorRequest, signal: AbortSignal | undefined): P
     const finished = finish(result, { kind: "vendor", workingFolder, root: workingFolder, folder: "vendor/" });
     const assets = collectAssets(workingFolder, finished.modules);
     return {
-      vendor: { parts: [...finished.parts, ...assets], modules, native: [...native.values()] },
-      stamps: new Map(filesToWatch(files).map((path) => [path, stampOf(path)])),
+      vendor: { parts: [...finished.parts, ...assets.parts], modules, native: [...native.values()] },
+      files: [
+        ...new Set([...files, ...assets.files, ...files.map((file) => resolve(packageFolder(file), "package.json"))]),
+      ],
     };
   }
 }
@@ -118,10 +92,6 @@ async function build(request: VendorRequest, signal: AbortSignal | undefined): P
 function nativesOf(files: readonly string[]): ExternalPackage[] {
   const folders = new Map(files.map((file) => [`${packageFolder(file)} ${file.endsWith(".node")}`, file]));
   return [...folders.values()].map(nativePackage).filter((package_) => package_ !== undefined);
-}
-
-function filesToWatch(files: readonly string[]): string[] {
-  return [...new Set([...files, ...files.map((file) => resolve(packageFolder(file), "package.json"))])];
 }
 
 /** An open module is also asked for by `require`, which gives an object with the names that only it knows. */
@@ -184,9 +154,15 @@ function modulesOf({ metafile, outputFiles }: CompileResult, workingFolder: stri
     const format = !lazy && metafile.inputs[input]?.format === "cjs" ? "cjs" : "esm";
     // The module copies names of a CommonJS module to its own exports when it runs.
     const copies = Object.entries(metafile.outputs).some(
-      ([path, { inputs }]) => Object.hasOwn(inputs, input) && sectionOf(codes.get(path)!, input).includes("__reExport("),
+      ([path, { inputs }]) =>
+        Object.hasOwn(inputs, input) && sectionOf(codes.get(path)!, input).includes("__reExport("),
     );
-    modules.set(entryKey(entry), { file: `vendor/${output}`, format, names, open: !lazy && format === "esm" && (open || copies) });
+    modules.set(entryKey(entry), {
+      file: `vendor/${output}`,
+      format,
+      names,
+      open: !lazy && format === "esm" && (open || copies),
+    });
   }
   return modules;
 }

@@ -35,11 +35,17 @@ export const wasmPlugin: Plugin = {
       }
       const imports = [...new Set(Module.imports(module).map((entry) => entry.module))];
       const found = await Promise.all(
-        imports.map((name) => build.resolve(name, { importer: path, resolveDir: dirname(path), kind: "import-statement" })),
+        imports.map((name) =>
+          build.resolve(name, { importer: path, resolveDir: dirname(path), kind: "import-statement" }),
+        ),
       );
       const linked = found.every((result) => result.errors.length === 0);
       const exports = linked ? Module.exports(module) : [];
-      return { contents: moduleText(basename(path), linked ? imports : [], exports), loader: "js", resolveDir: dirname(path) };
+      return {
+        contents: moduleText(basename(path), linked ? imports : [], exports),
+        loader: "js",
+        resolveDir: dirname(path),
+      };
     });
   },
 };

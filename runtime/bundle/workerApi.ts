@@ -29,7 +29,9 @@ const source = () => {
       `export const ${name} = /* @__PURE__ */ new Proxy({}, { get() { ${refuse(name)} }, set() { ${refuse(name)} } });`,
     error: (name: string) => `export class ${name} extends Error { name = "${name}"; }`,
   };
-  return Object.entries(workerApi).map(([name, form]) => forms[form](name)).join("\n");
+  return Object.entries(workerApi)
+    .map(([name, form]) => forms[form](name))
+    .join("\n");
 };
 
 /** Resolves `farcall` to the module above, in own and third-party code. */

@@ -38,7 +38,8 @@ export function yarnLockGraph(text: string, parse: (text: string) => unknown): L
   }
 
   const asked = new Set<string>();
-  for (const [, entry] of entries) for (const [name, range] of neededRanges(entry)) asked.add(plainDescriptor(`${name}@${range}`));
+  for (const [, entry] of entries)
+    for (const [name, range] of neededRanges(entry)) asked.add(plainDescriptor(`${name}@${range}`));
   const leftOver = new Map<string, string[]>();
   for (const [descriptor, id] of byDescriptor) {
     if (asked.has(descriptor)) continue;
@@ -67,7 +68,9 @@ const projectPatch = "a patch of the project";
 /** `a@npm:^1.0.0` is `a@^1.0.0`; the alias `a@npm:b@^1.0.0` stays as it is. */
 function plainDescriptor(descriptor: string): string {
   const [name, range] = splitDescriptor(descriptor);
-  return range.startsWith("npm:") && !range.includes("@") ? `${name}@${range.slice("npm:".length)}` : `${name}@${range}`;
+  return range.startsWith("npm:") && !range.includes("@")
+    ? `${name}@${range.slice("npm:".length)}`
+    : `${name}@${range}`;
 }
 
 function neededRanges(entry: unknown): [name: string, range: string][] {

@@ -20,7 +20,11 @@ export async function runCommand({ words, values, signal }: Invocation): Promise
   using line = new StatusLine();
   using cluster = closing(openCluster(values, (each) => line.print(logLineText(each))));
   const timeoutMs = timeMs(values, "timeout");
-  const module = await cluster.cluster.openModule(file, { env: envSpec(values), signal, onProgress: (each) => line.print(paint("dim", each)) });
+  const module = await cluster.cluster.openModule(file, {
+    env: envSpec(values),
+    signal,
+    onProgress: (each) => line.print(paint("dim", each)),
+  });
   const { kind } = await module.find(name);
   await using output = await LineOutput.open(undefined);
   const options = { signal, ...(timeoutMs === undefined ? {} : { timeoutMs }) };
@@ -45,15 +49,21 @@ export async function runCommand({ words, values, signal }: Invocation): Promise
 export async function mapCommand({ words, values, signal }: Invocation): Promise<number> {
   const usage = "farcall map FILE#EXPORT --input FILE|-|MODULE#EXPORT";
   const { file, name, rest } = target(words, usage);
-  if (rest.length > 0) throw new FarcallError("usage", `${JSON.stringify(rest[0])} is one word too many.`, { hint: `Usage: ${usage}` });
+  if (rest.length > 0)
+    throw new FarcallError("usage", `${JSON.stringify(rest[0])} is one word too many.`, { hint: `Usage: ${usage}` });
   const options = mapOptions(values);
   const resume = text(values, "resume");
-  if (resume !== undefined && !isRunId(resume)) throw new FarcallError("run.unknown", `${JSON.stringify(resume)} is not the id of a run.`);
+  if (resume !== undefined && !isRunId(resume))
+    throw new FarcallError("run.unknown", `${JSON.stringify(resume)} is not the id of a run.`);
   using line = new StatusLine();
   const env = envSpec(values);
-  const [inputs] = await Promise.all([openInput(text(values, "input"), signal)]);
+  const inputs = await openInput(text(values, "input"), signal);
   using cluster = closing(openCluster(values, (each) => line.print(logLineText(each))));
-  const module = await cluster.cluster.openModule(file, { env, signal, onProgress: (each) => line.print(paint("dim", each)) });
+  const module = await cluster.cluster.openModule(file, {
+    env,
+    signal,
+    onProgress: (each) => line.print(paint("dim", each)),
+  });
   await module.find(name);
   await using output = await LineOutput.open(text(values, "output"));
   const run = module.map(name, inputs, { ...options, ...(resume === undefined ? {} : { run: resume }) });
@@ -89,22 +99,33 @@ export async function mapCommand({ words, values, signal }: Invocation): Promise
 function parseArguments(words: readonly string[], usage: string): unknown[] {
   const [given, ...rest] = words;
   if (given === undefined) return [];
-  if (rest.length > 0) throw new FarcallError("usage", "The arguments are more than one word.", { hint: `Usage: ${usage}; quote ARGS for the shell: '["a", 1]'.` });
+  if (rest.length > 0)
+    throw new FarcallError("usage", "The arguments are more than one word.", {
+      hint: `Usage: ${usage}; quote ARGS for the shell: '["a", 1]'.`,
+    });
   let args: unknown;
   try {
     args = JSON.parse(given);
   } catch (cause) {
-    throw new FarcallError("usage", `The arguments are not JSON: ${messageOf(cause)}.`, { hint: `Usage: ${usage}; ARGS is a JSON array: '["a", 1]'.` });
+    throw new FarcallError("usage", `The arguments are not JSON: ${messageOf(cause)}.`, {
+      hint: `Usage: ${usage}; ARGS is a JSON array: '["a", 1]'.`,
+    });
   }
   if (Array.isArray(args)) return args as unknown[];
-  throw new FarcallError("usage", `The arguments are ${given}, which is no array.`, { hint: `ARGS is a JSON array of all arguments: '[${given}]'.` });
+  throw new FarcallError("usage", `The arguments are ${given}, which is no array.`, {
+    hint: `ARGS is a JSON array of all arguments: '[${given}]'.`,
+  });
 }
 
 function mapOptions(values: Invocation["values"]): MapOptions {
   const onError = text(values, "on-error") ?? "collect";
-  if (onError !== "collect" && onError !== "stop") throw new FarcallError("usage", `--on-error is ${JSON.stringify(onError)}.`, { hint: "Give collect or stop." });
+  if (onError !== "collect" && onError !== "stop")
+    throw new FarcallError("usage", `--on-error is ${JSON.stringify(onError)}.`, { hint: "Give collect or stop." });
   const maxCost = text(values, "max-cost");
-  if (maxCost !== undefined && !(Number(maxCost) >= 0)) throw new FarcallError("usage", `--max-cost is ${JSON.stringify(maxCost)}.`, { hint: "Give US dollars, such as 2.50." });
+  if (maxCost !== undefined && !(Number(maxCost) >= 0))
+    throw new FarcallError("usage", `--max-cost is ${JSON.stringify(maxCost)}.`, {
+      hint: "Give US dollars, such as 2.50.",
+    });
   const given: Record<string, unknown> = {
     replicas: whole(values, "replicas", 1),
     concurrency: whole(values, "concurrency", 1),

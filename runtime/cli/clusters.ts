@@ -71,7 +71,8 @@ export async function statusCommand({ words, values }: Invocation): Promise<numb
 
 export async function downCommand({ words, values }: Invocation): Promise<number> {
   const [name, ...rest] = words;
-  if (name === undefined || rest.length > 0) throw new FarcallError("usage", "One cluster is needed.", { hint: "Usage: farcall down NAME" });
+  if (name === undefined || rest.length > 0)
+    throw new FarcallError("usage", "One cluster is needed.", { hint: "Usage: farcall down NAME" });
   const cluster = new Cluster(name, { logs: "ignore" });
   try {
     const wasUp = await cluster.down({ force: flag(values, "force") });

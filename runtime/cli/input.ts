@@ -12,7 +12,9 @@ import { FarcallError, messageOf } from "../spec/errors.ts";
 /** The inputs of a map: lines of JSON from a file or standard input, a JSON array, or what a module exports. */
 export async function openInput(given: string | undefined, signal: AbortSignal): Promise<Inputs<unknown>> {
   if (given === undefined) {
-    throw new FarcallError("usage", "No input is named.", { hint: "Give --input FILE, --input - for standard input, or --input gen.ts#name." });
+    throw new FarcallError("usage", "No input is named.", {
+      hint: "Give --input FILE, --input - for standard input, or --input gen.ts#name.",
+    });
   }
   if (given === "-") return parseLines(process.stdin, "standard input");
   const file = resolve(given);
@@ -53,7 +55,9 @@ function parseLine(line: string, place: string): unknown {
 async function parseArray(file: string, name: string): Promise<unknown[]> {
   const value = parseLine(await readFile(file, "utf8"), name);
   if (Array.isArray(value)) return value;
-  throw new FarcallError("input.invalid", `${name} holds no array.`, { hint: "A .json input is one array; for a value on each line name the file .jsonl." });
+  throw new FarcallError("input.invalid", `${name} holds no array.`, {
+    hint: "A .json input is one array; for a value on each line name the file .jsonl.",
+  });
 }
 
 /** `gen.ts#name`: an exported array or iterable, or a function that returns one. The module runs in this process. */

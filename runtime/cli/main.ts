@@ -74,7 +74,10 @@ const commands: Record<string, Command> = {
       resume: { type: "string" },
     },
     help: [
-      ["--input FILE", "lines of JSON, a .json file with an array, - for standard input, or gen.ts#name: an exported array or generator"],
+      [
+        "--input FILE",
+        "lines of JSON, a .json file with an array, - for standard input, or gen.ts#name: an exported array or generator",
+      ],
       ["--output FILE", "where outcomes go (default: standard output)"],
       ["--replicas N", "worker processes (default: one for each core)"],
       ["--concurrency N", "inputs at a time in each (default: 1)"],
@@ -166,7 +169,10 @@ async function main(argv: string[]): Promise<number> {
     return 0;
   }
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
-  if (!command) throw new FarcallError("usage", `There is no command ${JSON.stringify(name)}.`, { hint: "`farcall --help` lists them." });
+  if (!command)
+    throw new FarcallError("usage", `There is no command ${JSON.stringify(name)}.`, {
+      hint: "`farcall --help` lists them.",
+    });
   const { values, positionals } = parse(name, command, rest);
   if (values["help"]) {
     process.stdout.write(commandHelp(name, command));
@@ -193,7 +199,9 @@ function parse(name: string, command: Command, args: string[]) {
   try {
     return parseArgs({ args, options: { ...anywhere, ...command.options }, allowPositionals: true });
   } catch (error) {
-    throw new FarcallError("usage", `${(error as Error).message.split("\n")[0]}`, { hint: `\`farcall ${name} --help\` lists the options.` });
+    throw new FarcallError("usage", `${(error as Error).message.split("\n")[0]}`, {
+      hint: `\`farcall ${name} --help\` lists the options.`,
+    });
   }
 }
 

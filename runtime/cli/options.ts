@@ -26,7 +26,9 @@ export function whole(values: Values, name: string, min: number): number | undef
   if (given === undefined) return undefined;
   const value = Number(given);
   if (/^\d+$/.test(given) && value >= min) return value;
-  throw new FarcallError("usage", `--${name} is ${JSON.stringify(given)}.`, { hint: `Give a whole number of at least ${min}.` });
+  throw new FarcallError("usage", `--${name} is ${JSON.stringify(given)}.`, {
+    hint: `Give a whole number of at least ${min}.`,
+  });
 }
 
 const unitsMs: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
@@ -38,7 +40,9 @@ export function timeMs(values: Values, name: string): number | undefined {
   const [, amount, unit] = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(given) ?? [];
   const ms = Number(amount) * (unitsMs[unit ?? ""] ?? Number.NaN);
   if (Number.isFinite(ms) && ms >= 1) return Math.round(ms);
-  throw new FarcallError("usage", `--${name} is ${JSON.stringify(given)}.`, { hint: "Give a number and its unit: 500ms, 30s, 5m or 1h." });
+  throw new FarcallError("usage", `--${name} is ${JSON.stringify(given)}.`, {
+    hint: "Give a number and its unit: 500ms, 30s, 5m or 1h.",
+  });
 }
 
 export function openCluster(values: Values, logs: (line: LogLine) => void): Cluster {
@@ -49,13 +53,21 @@ export function openCluster(values: Values, logs: (line: LogLine) => void): Clus
 export function envSpec(values: Values): EnvSpec {
   const file = text(values, "env");
   const env: EnvSpec = file === undefined ? {} : checkEnvSpec(readJson(file));
-  const many = (name: string) => (Array.isArray(values[name]) ? values[name].filter((value) => typeof value === "string") : []);
-  const reqs = many("reqs").flatMap((list) => list.split(",").map((req) => req.trim()).filter((req) => req !== ""));
+  const many = (name: string) =>
+    Array.isArray(values[name]) ? values[name].filter((value) => typeof value === "string") : [];
+  const reqs = many("reqs").flatMap((list) =>
+    list
+      .split(",")
+      .map((req) => req.trim())
+      .filter((req) => req !== ""),
+  );
   const vars = Object.fromEntries(
     many("var").map((pair) => {
       const at = pair.indexOf("=");
       if (at > 0) return [pair.slice(0, at), pair.slice(at + 1)];
-      throw new FarcallError("usage", `--var is ${JSON.stringify(pair)}.`, { hint: "Give a name and a value: --var NAME=VALUE." });
+      throw new FarcallError("usage", `--var is ${JSON.stringify(pair)}.`, {
+        hint: "Give a name and a value: --var NAME=VALUE.",
+      });
     }),
   );
   return checkEnvSpec({
@@ -79,14 +91,22 @@ export function target(words: readonly string[], usage: string): { file: string;
   const [word, ...rest] = words;
   const at = word?.lastIndexOf("#") ?? -1;
   if (word === undefined || at < 1 || at === word.length - 1) {
-    throw new FarcallError("usage", word === undefined ? "No function is named." : `${JSON.stringify(word)} names no function.`, { hint: `Usage: ${usage}` });
+    throw new FarcallError(
+      "usage",
+      word === undefined ? "No function is named." : `${JSON.stringify(word)} names no function.`,
+      { hint: `Usage: ${usage}` },
+    );
   }
   return { file: resolve(word.slice(0, at)), name: word.slice(at + 1), rest };
 }
 
 export function runArgument(words: readonly string[], usage: string): string {
   const [run, ...rest] = words;
-  if (run === undefined || rest.length > 0) throw new FarcallError("usage", "One run is needed.", { hint: `Usage: ${usage}; \`farcall runs\` lists them.` });
-  if (!isRunId(run)) throw new FarcallError("run.unknown", `${JSON.stringify(run)} is not the id of a run.`, { hint: "`farcall runs` lists them." });
+  if (run === undefined || rest.length > 0)
+    throw new FarcallError("usage", "One run is needed.", { hint: `Usage: ${usage}; \`farcall runs\` lists them.` });
+  if (!isRunId(run))
+    throw new FarcallError("run.unknown", `${JSON.stringify(run)} is not the id of a run.`, {
+      hint: "`farcall runs` lists them.",
+    });
   return run;
 }

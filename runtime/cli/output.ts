@@ -53,6 +53,7 @@ export class LineOutput implements AsyncDisposable {
 
 /** One outcome as one line: `{"index":0,"value":…}` or `{"index":3,"error":{…}}`. */
 export function outcomeLine(outcome: MapOutcome<unknown>): string {
-  if ("error" in outcome) return `{"index":${outcome.index},"error":${toJson(errorJson(outcome.error, outcome.attempts))}}`;
+  if ("error" in outcome)
+    return `{"index":${outcome.index},"error":${toJson(errorJson(outcome.error, outcome.attempts))}}`;
   return `{"index":${outcome.index},"value":${toJson(outcome.value)}}`;
 }

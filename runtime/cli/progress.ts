@@ -75,7 +75,8 @@ export class MapProgress implements Disposable {
     if (failed > 0) parts.push(`${count(failed)} failed`);
     if (this.#rate !== undefined) parts.push(`${rate(this.#rate)}/s`);
     parts.push(duration(elapsedMs));
-    if (total !== null && this.#rate && done < total) parts.push(`${duration(((total - done) / this.#rate) * 1_000)} left`);
+    if (total !== null && this.#rate && done < total)
+      parts.push(`${duration(((total - done) / this.#rate) * 1_000)} left`);
     parts.push(state === "paused" ? "paused" : `${replicas} replicas`);
     return `${bar(done, total)}${parts.join(" · ")}`;
   }

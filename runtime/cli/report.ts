@@ -16,7 +16,8 @@ export function reportError(error: unknown): 1 | 2 {
   if (own) {
     lines.push(`${paint(["red", "bold"], "error")} ${paint("dim", own.code)}: ${sanitizeLines(own.message)}`);
     if (own.hint) lines.push(`  ${own.hint}`);
-    if (own.cause instanceof Error && originOf(error) === undefined && own.code === "bundle.import-failed") lines.push(...describe(own.cause));
+    if (own.cause instanceof Error && originOf(error) === undefined && own.code === "bundle.import-failed")
+      lines.push(...describe(own.cause));
     else if (originOf(error) && own.cause instanceof Error) lines.push(...describe(own.cause));
   } else if (error instanceof Error) lines.push(...describe(error));
   else lines.push(`${paint("red", "error")}: ${sanitize(String(error))}`);
@@ -59,8 +60,13 @@ function codeFrame(frames: readonly string[]): string[] {
     const shown: string[] = [];
     for (let number = first; number <= last; number++) {
       const mark = number === line ? paint("red", ">") : " ";
-      shown.push(`  ${mark} ${paint("dim", `${String(number).padStart(width)} |`)} ${sanitize(source[number - 1] ?? "")}`);
-      if (number === line) shown.push(`    ${" ".repeat(width)} ${paint("dim", "|")} ${" ".repeat(Math.max(0, Number(columnText) - 1))}${paint("red", "^")}`);
+      shown.push(
+        `  ${mark} ${paint("dim", `${String(number).padStart(width)} |`)} ${sanitize(source[number - 1] ?? "")}`,
+      );
+      if (number === line)
+        shown.push(
+          `    ${" ".repeat(width)} ${paint("dim", "|")} ${" ".repeat(Math.max(0, Number(columnText) - 1))}${paint("red", "^")}`,
+        );
     }
     return shown;
   }

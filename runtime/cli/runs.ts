@@ -93,7 +93,8 @@ export async function cancelCommand({ words, values }: Invocation): Promise<numb
   const cluster = openCluster(values, ignore);
   try {
     const run = await cluster.runs.open(id);
-    if (run.record.kind === "call") throw new FarcallError("run.state", "A call is cancelled by whoever made it.", { hint: "Press Ctrl-C there." });
+    if (run.record.kind === "call")
+      throw new FarcallError("run.state", "A call is cancelled by whoever made it.", { hint: "Press Ctrl-C there." });
     await run.cancel();
     if (flag(values, "json")) process.stdout.write(`${toJson(run.record)}\n`);
     else process.stderr.write(`${id} is ${run.record.state}.\n`);

@@ -20,7 +20,10 @@ const lingerMs = 5;
 
 export type Inputs<T> = Iterable<T> | AsyncIterable<T>;
 
-export async function* chunkInputs(inputs: Inputs<unknown>, skip: number): AsyncGenerator<InputChunk, number, undefined> {
+export async function* chunkInputs(
+  inputs: Inputs<unknown>,
+  skip: number,
+): AsyncGenerator<InputChunk, number, undefined> {
   const chunker = new Chunker(skip);
   if (Symbol.asyncIterator in inputs) yield* chunkAsync(inputs, skip, chunker);
   else {
@@ -37,7 +40,11 @@ export async function* chunkInputs(inputs: Inputs<unknown>, skip: number): Async
 }
 
 /** As for a plain iterable, but a slow source does not hold back the inputs it has given already. */
-async function* chunkAsync(inputs: AsyncIterable<unknown>, skip: number, chunker: Chunker): AsyncGenerator<InputChunk, void, undefined> {
+async function* chunkAsync(
+  inputs: AsyncIterable<unknown>,
+  skip: number,
+  chunker: Chunker,
+): AsyncGenerator<InputChunk, void, undefined> {
   const iterator = inputs[Symbol.asyncIterator]();
   let index = 0;
   let done = false;

@@ -209,7 +209,11 @@ export class MapRun<T> implements AsyncIterable<MapOutcome<T>>, AsyncDisposable 
   async #watch(): Promise<void> {
     await this.#begun;
     await this.#session.withRetry(async () => {
-      const stream = this.#session.stream("run.watch", { run: this.id }, { signal: this.#stop.signal, background: true });
+      const stream = this.#session.stream(
+        "run.watch",
+        { run: this.id },
+        { signal: this.#stop.signal, background: true },
+      );
       for await (const { value } of stream) this.#record = value.record;
     });
   }
@@ -298,7 +302,7 @@ class Feeder {
 
   /** Everything sent here may be sent again: chunks are known by their first index, and closing twice is fine. */
   async #persist(act: () => Promise<void>): Promise<void> {
-    for (let losses = 0; ; ) {
+    for (let losses = 0; ;) {
       try {
         await act();
         return;

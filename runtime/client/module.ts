@@ -63,9 +63,10 @@ export class RemoteModule {
       packages.set(name, version === undefined ? known : { ...known, installedVersion: version });
     }
     const allowScripts = spec.allowScripts ?? false;
-    const install = packages.size === 0
-      ? { dependencies: {}, overrides: {}, integrity: {}, allowScripts: false }
-      : await resolveInstall(built.sourceFile, [...packages.values()], allowScripts);
+    const install =
+      packages.size === 0
+        ? { dependencies: {}, overrides: {}, integrity: {}, allowScripts: false }
+        : await resolveInstall(built.sourceFile, [...packages.values()], allowScripts);
     return new RemoteModule(
       session,
       built,
@@ -95,22 +96,35 @@ export class RemoteModule {
     const [first = "", ...rest] = name.split(".");
     const found = exports.find((each) => each.name === first);
     if (!found) {
-      throw new FarcallError("bundle.export-unknown", `${this.bundle.sourceFile} has no export ${JSON.stringify(name)}.`, {
-        hint: `It exports ${exports.map((each) => each.name).join(", ") || "nothing"}.`,
-      });
+      throw new FarcallError(
+        "bundle.export-unknown",
+        `${this.bundle.sourceFile} has no export ${JSON.stringify(name)}.`,
+        {
+          hint: `It exports ${exports.map((each) => each.name).join(", ") || "nothing"}.`,
+        },
+      );
     }
     if (rest.length > 0) {
       if (rest.length === 1 && found.methods?.includes(rest[0]!)) return { name, kind: "async" };
     } else if (found.kind !== "other") return found;
-    throw new FarcallError("bundle.export-not-function", `The export ${JSON.stringify(name)} of ${this.bundle.sourceFile} is not a function.`, {
-      hint: found.methods?.length
-        ? `It is a class; its static methods can be called: ${found.methods.map((method) => `${first}.${method}`).join(", ")}.`
-        : `Functions it exports: ${functionNames(exports) || "none"}.`,
-    });
+    throw new FarcallError(
+      "bundle.export-not-function",
+      `The export ${JSON.stringify(name)} of ${this.bundle.sourceFile} is not a function.`,
+      {
+        hint: found.methods?.length
+          ? `It is a class; its static methods can be called: ${found.methods.map((method) => `${first}.${method}`).join(", ")}.`
+          : `Functions it exports: ${functionNames(exports) || "none"}.`,
+      },
+    );
   }
 
   /** One call. Yielded values of a generator go to `onItem`; without it they become an array. */
-  async call(name: string, args: readonly unknown[], options: CallOptions = {}, onItem?: (value: unknown) => void | Promise<void>): Promise<unknown> {
+  async call(
+    name: string,
+    args: readonly unknown[],
+    options: CallOptions = {},
+    onItem?: (value: unknown) => void | Promise<void>,
+  ): Promise<unknown> {
     const body = encodeValue(args);
     const { module } = this.#loaded ?? (await this.load());
     const run = newRunId();
@@ -129,7 +143,11 @@ export class RemoteModule {
   }
 
   /** The values of a remote generator, as they are yielded and no faster than they are read. */
-  async *stream(name: string, args: readonly unknown[], options: CallOptions = {}): AsyncGenerator<unknown, unknown, undefined> {
+  async *stream(
+    name: string,
+    args: readonly unknown[],
+    options: CallOptions = {},
+  ): AsyncGenerator<unknown, unknown, undefined> {
     const stop = new AbortController();
     const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
     const items: { value: unknown; taken: () => void }[] = [];
@@ -177,7 +195,12 @@ export class RemoteModule {
     });
   }
 
-  async #request(params: Parameters<Session["request"]>[1], body: Uint8Array, signal: AbortSignal | undefined, take: OnItem) {
+  async #request(
+    params: Parameters<Session["request"]>[1],
+    body: Uint8Array,
+    signal: AbortSignal | undefined,
+    take: OnItem,
+  ) {
     try {
       return await this.#session.request("call", params as never, { body, signal }, take);
     } catch (error) {

@@ -6,7 +6,9 @@ import { isConnectionLoss, pause, type Session } from "./session.ts";
 import type { StackMapper } from "./stacks.ts";
 
 /** What became of one input. */
-export type MapOutcome<T> = { index: number; value: T; attempts: number } | { index: number; error: Error; attempts: number };
+export type MapOutcome<T> =
+  | { index: number; value: T; attempts: number }
+  | { index: number; error: Error; attempts: number };
 
 export interface ReadOutcomesOptions {
   order: "index" | "settled";
@@ -32,7 +34,7 @@ export async function* readOutcomes<T>(
 ): AsyncGenerator<MapOutcome<T>[], void, undefined> {
   const { order, errorsOnly = false, follow, signal } = options;
   let from = options.from ?? 0;
-  for (let reconnects = 0; ; ) {
+  for (let reconnects = 0; ;) {
     const stream = session.stream("map.outcomes", { run, order, from, errorsOnly, follow }, { signal });
     try {
       for (;;) {

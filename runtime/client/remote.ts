@@ -34,9 +34,12 @@ export async function remoteExports<M>(module: RemoteModule): Promise<Remote<M>>
   const { exports } = await module.load();
   const remote: Record<string, unknown> = {};
   for (const { name, kind, methods } of exports) {
-    if (kind !== "other") remote[name] = remoteFunction(module, name, kind === "generator" || kind === "async-generator");
+    if (kind !== "other")
+      remote[name] = remoteFunction(module, name, kind === "generator" || kind === "async-generator");
     else if (methods?.length) {
-      remote[name] = Object.fromEntries(methods.map((method) => [method, remoteFunction(module, `${name}.${method}`, false)]));
+      remote[name] = Object.fromEntries(
+        methods.map((method) => [method, remoteFunction(module, `${name}.${method}`, false)]),
+      );
     }
   }
   return remote as Remote<M>;

@@ -35,6 +35,7 @@ function withOwnClass(error: Error): Error {
     ...(typeof hint === "string" ? { hint } : {}),
     ...(error.cause === undefined ? {} : { cause: error.cause }),
   });
-  if (error.stack !== undefined) Object.defineProperty(own, "stack", { value: error.stack, configurable: true, writable: true });
+  if (error.stack !== undefined)
+    Object.defineProperty(own, "stack", { value: error.stack, configurable: true, writable: true });
   return own;
 }

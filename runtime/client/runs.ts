@@ -21,11 +21,9 @@ export class Runs {
   /** Newest first. Default limit 50; `before` is the id of the last run of the page before. */
   async list(options: { limit?: number; before?: string } = {}): Promise<RunRecord[]> {
     const { limit = 50, before } = options;
-    const { value } = await this.#session.request(
-      "run.list",
-      before === undefined ? { limit } : { limit, before },
-      { timeoutMs: askTimeoutMs },
-    );
+    const { value } = await this.#session.request("run.list", before === undefined ? { limit } : { limit, before }, {
+      timeoutMs: askTimeoutMs,
+    });
     return value.runs;
   }
 
@@ -104,7 +102,8 @@ export class Run<T = unknown> implements AsyncIterable<MapOutcome<T>> {
   /** Lines that the run printed, in batches. With `follow` (default) until the run has ended. */
   async *logs(options: { follow?: boolean; signal?: AbortSignal } = {}): AsyncGenerator<LogLine[], void, undefined> {
     const { follow = true, signal } = options;
-    for await (const { value } of this.#session.stream("run.logs", { run: this.id, follow }, { signal })) yield value.lines;
+    for await (const { value } of this.#session.stream("run.logs", { run: this.id, follow }, { signal }))
+      yield value.lines;
   }
 
   /** The record whenever it changed, until the run has ended. */

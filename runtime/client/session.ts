@@ -1,4 +1,11 @@
-import { agentMethods, protocolVersion, type AgentMethods, type Item, type Params, type Result } from "../protocol/messages.ts";
+import {
+  agentMethods,
+  protocolVersion,
+  type AgentMethods,
+  type Item,
+  type Params,
+  type Result,
+} from "../protocol/messages.ts";
 import { type OnItem, Peer, type Received, type RequestOptions } from "../protocol/rpc.ts";
 import type { Provider } from "../providers/provider.ts";
 import { FarcallError } from "../spec/errors.ts";
@@ -133,7 +140,8 @@ export class Session {
       } catch (error) {
         peer.destroy();
         // Between a new agent's token and its socket, or the other way round, is a moment of disagreement.
-        const passing = error instanceof FarcallError && (error.code === "agent.auth" || error.code === "connection.lost");
+        const passing =
+          error instanceof FarcallError && (error.code === "agent.auth" || error.code === "connection.lost");
         if (!passing || tries >= maxGreetings) throw error;
         await pause(betweenGreetingsMs, options.signal);
       }

@@ -13,7 +13,8 @@ export interface SourcePlace {
 }
 
 /** `at name (file:///…/bundles/<hash>/<path>:line:column)` and its forms without a name or parentheses. */
-const framePattern = /^(\s*at (?:.*? )?\(?)(?:file:\/\/)?[^()\s]*?\/bundles\/([0-9a-f]{64})\/([^():]+):(\d+):(\d+)(\)?)$/;
+const framePattern =
+  /^(\s*at (?:.*? )?\(?)(?:file:\/\/)?[^()\s]*?\/bundles\/([0-9a-f]{64})\/([^():]+):(\d+):(\d+)(\)?)$/;
 const ownFramePattern = /^\s*at .*(?:node:internal|\/worker\.js:\d+:\d+\)?$|node:async_hooks)/;
 const mapTimeoutMs = 30_000;
 
@@ -42,8 +43,12 @@ export class StackMapper {
   }
 
   async mapText(stack: string): Promise<string> {
-    const lines = await Promise.all(stack.split("\n").map((line) => this.#mapLine(line)));
-    return lines.filter((line) => line !== undefined).join("\n");
+    const before = stack.split("\n");
+    const lines = await Promise.all(before.map((line) => this.#mapLine(line)));
+    // What called the user's code is the worker, which tells nobody anything.
+    const last = lines.findLastIndex((line, i) => line !== undefined && line !== before[i]);
+    const kept = last === -1 ? lines : lines.filter((line, i) => i <= last || !/^\s*at /.test(line ?? ""));
+    return kept.filter((line) => line !== undefined).join("\n");
   }
 
   async #mapLine(line: string): Promise<string | undefined> {

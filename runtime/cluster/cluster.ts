@@ -76,7 +76,10 @@ export class Cluster implements AsyncDisposable {
    * results; generators come back as async generators. Rejects with a `FarcallError` whose code begins with
    * `bundle.` or `env.` when the file, or what it needs, is at fault.
    */
-  async import<M = Record<string, (...args: unknown[]) => unknown>>(file: string | URL, options: ImportOptions = {}): Promise<Remote<M>> {
+  async import<M = Record<string, (...args: unknown[]) => unknown>>(
+    file: string | URL,
+    options: ImportOptions = {},
+  ): Promise<Remote<M>> {
     const module = await this.openModule(resolveFile(file, options.from), options);
     const { synced, env } = await module.load();
     const sent = synced.sentFiles === 0 ? "" : `, ${synced.sentFiles} files of ${synced.sentBytes} bytes sent`;
@@ -103,7 +106,11 @@ export class Cluster implements AsyncDisposable {
   async down(options: { force?: boolean } = {}): Promise<boolean> {
     const connected = await this.#session.connectIfUp();
     if (!connected) return false;
-    const { value } = await this.#session.request("stop", { force: options.force ?? false }, { timeoutMs: stopTimeoutMs });
+    const { value } = await this.#session.request(
+      "stop",
+      { force: options.force ?? false },
+      { timeoutMs: stopTimeoutMs },
+    );
     if (!value.stopping) {
       throw new FarcallError("run.state", `The cluster ${this.name} has ${value.activeRuns} active runs.`, {
         hint: "Wait for them or cancel them; with --force they are cancelled.",
@@ -127,7 +134,8 @@ export class Cluster implements AsyncDisposable {
 function resolveFile(file: string | URL, from: string | undefined): string {
   if (file instanceof URL || file.startsWith("file:")) return fileURLToPath(file);
   if (isAbsolute(file)) return file;
-  const base = from === undefined ? process.cwd() : dirname(from.startsWith("file:") ? fileURLToPath(from) : resolve(from));
+  const base =
+    from === undefined ? process.cwd() : dirname(from.startsWith("file:") ? fileURLToPath(from) : resolve(from));
   return resolve(base, file);
 }
 

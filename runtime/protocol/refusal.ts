@@ -45,10 +45,10 @@ function unserializable(why: string, cause: unknown): FarcallError {
 
 /** Completes the sentence that begins with the path of `value`; never runs code of the value. */
 function whatIsWrong(value: unknown, otherwise: string): string {
-  if (value instanceof Refusal) return value.why;
   if (typeof value === "function") return "is a function";
   if (typeof value === "symbol") return "is a symbol";
   if (types.isProxy(value)) return "is a proxy that does not let itself be read";
+  if (value instanceof Refusal) return value.why;
   if (types.isPromise(value)) return "is a promise: await it first";
   if (types.isRegExp(value)) return "is a RegExp: send its source and flags";
   if (typeof value !== "object" || value === null) return `cannot be sent: ${otherwise}`;

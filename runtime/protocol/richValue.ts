@@ -79,15 +79,17 @@ class RichEncoder {
   /** A reducer that returns something true replaces the value by it, under the reducer's name. */
   readonly #reducers: Record<string, (value: unknown) => unknown> = {
     ArrayBuffer: (value) => {
-      if (value instanceof Cut) return this.#addBlob(value.bytes);
-      if (prototypeOf(value) !== ArrayBuffer.prototype) return undefined;
+      const prototype = prototypeOf(value);
+      if (prototype === Cut.prototype) return this.#addBlob((value as Cut).bytes);
+      if (prototype !== ArrayBuffer.prototype) return undefined;
       const bytes = new Uint8Array(value as ArrayBuffer);
       return this.#isBlob(bytes) ? this.#addBlob(bytes) : undefined;
     },
     Buffer: (value) => (prototypeOf(value) === Buffer.prototype ? this.#bufferOf(value as Buffer) : undefined),
     Error: (value) => (isError(value) ? this.#errorPayload(value) : undefined),
     Refusal: (value) => {
-      if (typeof value === "bigint" && isLongBigInt(value)) return new Refusal("is a BigInt of a million digits or more");
+      if (typeof value === "bigint" && isLongBigInt(value))
+        return new Refusal("is a BigInt of a million digits or more");
       if (prototypeOf(value) !== Array.prototype || (value as unknown[]).length <= maxValues) return undefined;
       return new Refusal(`is an array of more than ${maxValues} elements: use a typed array`);
     },
@@ -176,7 +178,8 @@ class RichEncoder {
   /** What stands for the bytes in the text. */
   #addBlob(bytes: Uint8Array): { blob: number } {
     this.#blobBytes += bytes.byteLength;
-    if (this.#blobBytes > this.#limitBytes) throw tooLarge(`its binary data is over the limit of ${this.#limitBytes} bytes`);
+    if (this.#blobBytes > this.#limitBytes)
+      throw tooLarge(`its binary data is over the limit of ${this.#limitBytes} bytes`);
     this.blobs.push(bytes);
     return { blob: this.blobs.length - 1 };
   }

@@ -348,8 +348,8 @@ export class Peer<Theirs extends Catalogue, Mine extends Catalogue = Record<neve
     this.#closed = { cause };
     clearInterval(this.#keepAlive);
     const lost = connectionLost(cause);
-    for (const pending of [...this.#pending.values()]) pending.reject(lost);
-    for (const served of [...this.#serving.values()]) served.abort(lost);
+    for (const pending of this.#pending.values()) pending.reject(lost);
+    for (const served of this.#serving.values()) served.abort(lost);
     this.#pending.clear();
     this.#serving.clear();
     this.#options.onClose?.(cause);
@@ -357,7 +357,9 @@ export class Peer<Theirs extends Catalogue, Mine extends Catalogue = Record<neve
   }
 }
 
-type ControlMessage = { [K in keyof typeof controlSchemas]: v.InferOutput<(typeof controlSchemas)[K]> }[keyof typeof controlSchemas];
+type ControlMessage = {
+  [K in keyof typeof controlSchemas]: v.InferOutput<(typeof controlSchemas)[K]>;
+}[keyof typeof controlSchemas];
 
 /** The serving end of one request. */
 class Served implements Incoming<unknown> {
@@ -410,7 +412,10 @@ function parse<T>(schema: v.GenericSchema<T>, value: unknown, what: string): T {
   if (parsed.success) return parsed.output;
   const issue = parsed.issues[0];
   const path = issue.path?.map((part) => String(part.key)).join(".");
-  throw new FarcallError("protocol.invalid", `A message ${what} cannot be read: ${path ? `${path}: ` : ""}${issue.message}.`);
+  throw new FarcallError(
+    "protocol.invalid",
+    `A message ${what} cannot be read: ${path ? `${path}: ` : ""}${issue.message}.`,
+  );
 }
 
 export function toFailure(error: unknown): Failure {

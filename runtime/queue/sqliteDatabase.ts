@@ -3,6 +3,7 @@
  *
  * - One process at a time: with `locking_mode=EXCLUSIVE` the first access takes the file's lock and keeps it
  *   until the process ends, however it ends. The WAL index then lives in memory, and there is no `-shm` file.
+ *   These are POSIX locks: no other code of the process may open and close the file meanwhile.
  * - A commit survives the death of the process. With `synchronous=NORMAL` a power cut may roll back the newest
  *   commits, but does not damage the file (https://sqlite.org/pragma.html#pragma_synchronous).
  * - A file that cannot be read is moved aside, never deleted, and a new one takes its place.
@@ -108,12 +109,14 @@ export function closeDatabase(database: Database): void {
 }
 
 function openOnce<T>(file: string, options: DatabaseOptions, use: (database: Database, epoch: string) => T): T {
-  closeSync(openSync(file, "a", 0o600));
+  // Only if it is missing: closing any handle of a file drops the locks that this process has on it.
+  if (!existsSync(file)) closeSync(openSync(file, "a", 0o600));
   const sizeBytes = statSync(file).size;
   const database = new DatabaseClass(file, { timeout: 0, enableForeignKeyConstraints: false });
   try {
     database.exec("PRAGMA locking_mode = EXCLUSIVE");
     if (readNumber(database, "PRAGMA page_count") === 0) {
+      if (sizeBytes > 0) throw damaged(file, `only ${sizeBytes} bytes are left of it`);
       database.exec(`PRAGMA page_size = ${pageBytes}; PRAGMA auto_vacuum = INCREMENTAL`);
     }
     database.exec(

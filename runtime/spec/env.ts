@@ -54,7 +54,7 @@ const envSchema = v.strictObject({
 export function checkEnvSpec(spec: unknown): EnvSpec & { name: string } {
   const parsed = v.safeParse(envSchema, spec);
   if (!parsed.success) throw specError("env", parsed.issues);
-  const env = parsed.output as EnvSpec;
+  const env: EnvSpec = parsed.output;
   for (const name of Object.keys(env.vars ?? {})) checkVariableName(name);
   for (const [name, value] of Object.entries(env.vars ?? {})) {
     if (value.includes("\0")) {

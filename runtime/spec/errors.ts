@@ -6,7 +6,7 @@
  * request or the set-up is wrong.
  */
 export const errorCodes = {
-  "usage": 2,
+  usage: 2,
   "name.invalid": 2,
   "spec.invalid": 2,
   "input.invalid": 2,
@@ -30,7 +30,7 @@ export const errorCodes = {
   "agent.auth": 2,
   "connection.lost": 2,
   "protocol.invalid": 2,
-  "timeout": 2,
+  timeout: 2,
 
   "module.unknown": 2,
   "run.unknown": 2,
@@ -38,7 +38,7 @@ export const errorCodes = {
   "run.state": 2,
   "queue.back-pressure": 2,
   "queue.corrupt": 2,
-  "internal": 2,
+  internal: 2,
 
   "value.unserializable": 1,
   "value.too-large": 1,

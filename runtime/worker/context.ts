@@ -55,7 +55,8 @@ export function installContext(): void {
   const api = {
     context: () => {
       const context = currentContext();
-      if (!context) throw new Error("context() was called outside of a call: module code and detached timers have none.");
+      if (!context)
+        throw new Error("context() was called outside of a call: module code and detached timers have none.");
       return context;
     },
   };

@@ -48,10 +48,15 @@ export function findFunction(exports: Record<string, unknown>, name: string): Us
     found = (found as Record<string, unknown>)[part];
   }
   if (typeof found !== "function" || isClass(found)) {
-    const what = typeof found === "function" ? "a class" : typeof found === "object" ? "an object" : `a ${typeof found}`;
-    throw new FarcallError("bundle.export-not-function", `The export ${JSON.stringify(name)} is ${what}, not a function.`, {
-      hint: "Name an exported function, or a static method as Class.method.",
-    });
+    const what =
+      typeof found === "function" ? "a class" : typeof found === "object" ? "an object" : `a ${typeof found}`;
+    throw new FarcallError(
+      "bundle.export-not-function",
+      `The export ${JSON.stringify(name)} is ${what}, not a function.`,
+      {
+        hint: "Name an exported function, or a static method as Class.method.",
+      },
+    );
   }
   return owner === exports ? (found as UserFunction) : (found.bind(owner) as UserFunction);
 }

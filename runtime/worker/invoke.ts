@@ -57,7 +57,11 @@ export function attempt(
   return settle(returned, context, timeoutMs);
 }
 
-async function settle(returned: PromiseLike<unknown>, context: CallContext, timeoutMs: number | null): Promise<Outcome> {
+async function settle(
+  returned: PromiseLike<unknown>,
+  context: CallContext,
+  timeoutMs: number | null,
+): Promise<Outcome> {
   try {
     const value = await bounded(returned, context, timeoutMs);
     return { ok: true, attempts: context.attempt, bytes: encodeValue(value) };

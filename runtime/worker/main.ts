@@ -141,7 +141,8 @@ function invoke(
     const args = decodeValue(incoming.body);
     if (!Array.isArray(args)) throw new FarcallError("value.invalid", "The arguments of a call are not an array.");
     const returned = runInContext(context, () => fn(...(args as unknown[])));
-    if (isAsyncIterator(returned) || isIterator(returned)) return runInContext(context, () => pump(returned, context, incoming));
+    if (isAsyncIterator(returned) || isIterator(returned))
+      return runInContext(context, () => pump(returned, context, incoming));
     if (!(returned instanceof Promise)) {
       if (typeof (returned as PromiseLike<unknown> | undefined)?.then !== "function") {
         return { result: { ok: true }, body: encodeValue(returned) };

@@ -1,4 +1,5 @@
-import { closeSync, openSync, writeSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, writeSync } from "node:fs";
+import { dirname } from "node:path";
 import { formatWithOptions } from "node:util";
 import { type CallContext, currentContext } from "./context.ts";
 
@@ -49,7 +50,9 @@ export class Output {
         const text =
           typeof chunk === "string"
             ? chunk
-            : Buffer.from(chunk as Uint8Array).toString(typeof encoding === "string" ? (encoding as BufferEncoding) : "utf8");
+            : Buffer.from(chunk as Uint8Array).toString(
+                typeof encoding === "string" ? (encoding as BufferEncoding) : "utf8",
+              );
         this.#write(run.log, name, run.index, text);
         const done = typeof encoding === "function" ? encoding : callback;
         if (typeof done === "function") process.nextTick(done as () => void);
@@ -94,7 +97,12 @@ export class Output {
     this.#logs.delete(run);
     if (log.descriptor === undefined) return;
     if (log.droppedLines > 0) {
-      this.#append(log, "log", -1, `${log.droppedLines} lines were left out: the log of this replica reached its limit`);
+      this.#append(
+        log,
+        "log",
+        -1,
+        `${log.droppedLines} lines were left out: the log of this replica reached its limit`,
+      );
     }
     closeSync(log.descriptor);
     this.#written.set(log.file, log.bytes);
@@ -151,11 +159,16 @@ export class Output {
 
   #append(log: RunLog, stream: OutputStream, index: number, line: string): void {
     try {
-      log.descriptor ??= openSync(log.file, "a", 0o600);
+      log.descriptor ??= openLog(log.file);
       log.bytes += writeSync(log.descriptor, `${JSON.stringify([stream, Date.now(), index, line])}\n`);
     } catch {
       // A full disk must not fail the user's function because it printed something.
       log.droppedLines++;
     }
   }
+}
+
+function openLog(file: string): number {
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  return openSync(file, "a", 0o600);
 }

@@ -165,7 +165,7 @@ class Slice {
     const positions = [...this.#done.keys()];
     if (this.#request.concurrency > 1) positions.sort((a, b) => a - b);
     const sent: Promise<void>[] = [];
-    for (let from = 0; from < positions.length; ) {
+    for (let from = 0; from < positions.length;) {
       let to = from + 1;
       while (to < positions.length && positions[to] === positions[to - 1]! + 1) to++;
       const outcomes = positions.slice(from, to).map((position) => this.#done.get(position)!);

@@ -76,7 +76,10 @@ export class NpmRegistry implements AsyncDisposable {
       this.#answers.set(path, archive);
       versions[version] = { ...described, dist: { tarball: url + path, integrity } };
     }
-    this.#answers.set(`/${name}`, JSON.stringify({ name, versions, "dist-tags": { latest: packages.at(-1)!.version } }));
+    this.#answers.set(
+      `/${name}`,
+      JSON.stringify({ name, versions, "dist-tags": { latest: packages.at(-1)!.version } }),
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -122,7 +122,9 @@ test("content other than the lockfile recorded is refused before any script runs
   const store = new EnvStore(folder);
   const recorded = `sha512-${"A".repeat(86)}==`;
   for (const allowScripts of [false, true, ["evil"]]) {
-    const error = await failure(store.install(requestFor({ evil: "1.0.0" }, { integrity: { "evil@1.0.0": recorded }, allowScripts })));
+    const error = await failure(
+      store.install(requestFor({ evil: "1.0.0" }, { integrity: { "evil@1.0.0": recorded }, allowScripts })),
+    );
     expect(error.code).toBe("env.install-failed");
     expect(error.message).toContain("the registry served other content than the lockfile recorded");
   }
@@ -174,7 +176,9 @@ test("an aborted install ends npm and its scripts, and cleans up before it rejec
   await using _registry = await NpmRegistry.start([waiting]);
   const store = new EnvStore(folder);
   const controller = new AbortController();
-  const install = store.install(requestFor({ waiting: "1.0.0" }, { allowScripts: true }), { signal: controller.signal });
+  const install = store.install(requestFor({ waiting: "1.0.0" }, { allowScripts: true }), {
+    signal: controller.signal,
+  });
   const settled = install.catch((reason: unknown) => reason);
   const [socket] = (await once(server, "connection")) as [Socket];
   const ended = once(socket.on("error", () => undefined).resume(), "close");
@@ -252,13 +256,30 @@ test("npm is run by this Node, without what an npm around us left in the environ
   const [command, script] = await findNpm();
   expect(command).toBe(process.execPath);
   expect(script).toMatch(/npm-cli\.js$/);
-  const kept = { PATH: "/bin", HOME: "/home/me", npm_config_registry: "https://r", "npm_config_//r/:_authToken": "t", https_proxy: "p" };
-  const dropped = { npm_lifecycle_event: "test", npm_config_prefix: "/x", npm_package_name: "y", NODE_OPTIONS: "--x", INIT_CWD: "/" };
+  const kept = {
+    PATH: "/bin",
+    HOME: "/home/me",
+    npm_config_registry: "https://r",
+    "npm_config_//r/:_authToken": "t",
+    https_proxy: "p",
+  };
+  const dropped = {
+    npm_lifecycle_event: "test",
+    npm_config_prefix: "/x",
+    npm_package_name: "y",
+    NODE_OPTIONS: "--x",
+    INIT_CWD: "/",
+  };
   expect(npmEnvironment({ ...kept, ...dropped })).toEqual(kept);
 });
 
 test("a failure of npm shows its own lines, without the prefix, and a full disk as such", () => {
-  const lines = ["npm warn old", "npm error code E404", "npm error 404 Not Found", "npm error A complete log of this run can be found in: x"];
+  const lines = [
+    "npm warn old",
+    "npm error code E404",
+    "npm error 404 Not Found",
+    "npm error A complete log of this run can be found in: x",
+  ];
   expect(npmFailure({ status: 1, lines }).message).toBe(
     "Cannot install the packages of an env: npm ended with status 1.\ncode E404\n404 Not Found",
   );

@@ -24,7 +24,7 @@ const pins = {
   "ansi-styles@4.3.0": "4.3.0",
   "color-convert": "2.0.1",
   "color-name": "1.1.4",
-  "eastasianwidth": "0.2.0",
+  eastasianwidth: "0.2.0",
   "emoji-regex@9.2.2": "9.2.2",
   "emoji-regex@8.0.0": "8.0.0",
   "is-fullwidth-code-point": "3.0.0",
@@ -56,7 +56,8 @@ for (const format of lockFormats) {
 
   test(`a lockfile of ${format} gives each package of a workspace its own version`, async () => {
     await using project = await lockedProject(format);
-    const versionFor = async (file: string) => (await resolveInstall(project.file(file), need("ms"), false)).dependencies;
+    const versionFor = async (file: string) =>
+      (await resolveInstall(project.file(file), need("ms"), false)).dependencies;
     expect(await versionFor("packages/a/x.ts")).toEqual({ ms: "2.0.0" });
     expect(await versionFor("packages/b/x.ts")).toEqual({ ms: "2.1.3" });
     expect(await versionFor("x.ts")).toEqual({ ms: "2.1.3" });
@@ -70,14 +71,22 @@ for (const format of lockFormats) {
 
   test(`a lockfile of ${format} pins optional and development dependencies too`, async () => {
     await using project = await lockedProject(format);
-    const request = await resolveInstall(project.file("packages/b/x.ts"), need("@node-rs/xxhash", "supports-color"), false);
+    const request = await resolveInstall(
+      project.file("packages/b/x.ts"),
+      need("@node-rs/xxhash", "supports-color"),
+      false,
+    );
     expect(request.dependencies).toEqual({ "@node-rs/xxhash": "1.7.8", "supports-color": "7.2.0" });
     expect(request.overrides).toMatchObject({ "@node-rs/xxhash-linux-x64-gnu": "1.7.8", "has-flag": "4.0.0" });
   });
 
   test(`a package that only other packages declare is found in a lockfile of ${format} by its installed version`, async () => {
     await using project = await lockedProject(format);
-    const found = await resolveInstall(project.file("x.ts"), [{ name: "emoji-regex", installedVersion: "8.0.0" }], false);
+    const found = await resolveInstall(
+      project.file("x.ts"),
+      [{ name: "emoji-regex", installedVersion: "8.0.0" }],
+      false,
+    );
     expect(found.dependencies).toEqual({ "emoji-regex": "8.0.0" });
     const only = await resolveInstall(project.file("x.ts"), need("eastasianwidth"), false);
     expect(only.dependencies).toEqual({ eastasianwidth: "0.2.0" });
@@ -112,7 +121,8 @@ test("the nearest folder with a lockfile counts, and packageManager where a fold
   });
   await project.write("inner/package.json", { dependencies: { ms: "*" }, packageManager: "pnpm@11.1.0" });
   await project.write("inner/package-lock.json", dependency("1.0.0"));
-  const resolved = async () => (await resolveInstall(project.file("inner/src/x.ts"), need("ms"), false)).dependencies["ms"];
+  const resolved = async () =>
+    (await resolveInstall(project.file("inner/src/x.ts"), need("ms"), false)).dependencies["ms"];
   expect(await resolved()).toBe("1.0.0");
   await project.write("inner/npm-shrinkwrap.json", dependency("1.1.0"));
   expect(await resolved()).toBe("1.1.0");
@@ -171,12 +181,18 @@ test("hostile keys in a lockfile reach nothing", async () => {
       `{"lockfileVersion":3,"__proto__":{"packages":{}},"packages":{"":{},"__proto__":${entry},"node_modules/__proto__":${entry},
         "node_modules/ms":{"version":"2.0.0","dependencies":{"__proto__":"1"}}}}`,
     ],
-    ["package-lock.json", `{"lockfileVersion":1,"dependencies":{"__proto__":${entry},"ms":{"version":"2.0.0","requires":{"__proto__":"1"}}}}`],
+    [
+      "package-lock.json",
+      `{"lockfileVersion":1,"dependencies":{"__proto__":${entry},"ms":{"version":"2.0.0","requires":{"__proto__":"1"}}}}`,
+    ],
     [
       "pnpm-lock.yaml",
       "lockfileVersion: '9.0'\n__proto__:\n  polluted: yes\nimporters:\n  .:\n    dependencies:\n      __proto__:\n        version: 6.6.6\n      ms:\n        version: 2.0.0\nsnapshots:\n  __proto__@6.6.6: {}\n  ms@2.0.0:\n    dependencies:\n      __proto__: 6.6.6\n",
     ],
-    ["yarn.lock", '# yarn lockfile v1\n\n"__proto__@^1":\n  version "6.6.6"\n\nms@*:\n  version "2.0.0"\n  dependencies:\n    "__proto__" "^1"\n'],
+    [
+      "yarn.lock",
+      '# yarn lockfile v1\n\n"__proto__@^1":\n  version "6.6.6"\n\nms@*:\n  version "2.0.0"\n  dependencies:\n    "__proto__" "^1"\n',
+    ],
   ];
   for (const [name, text] of hostile) {
     await using project = await emptyProject();
@@ -196,7 +212,10 @@ test("packages from git and from files are refused when asked for, and left to n
     packages: {
       "": { dependencies: { forked: "github:someone/forked", plain: "^1.0.0" } },
       "node_modules/forked": { version: "1.0.0", resolved: "git+ssh://git@github.com/someone/forked.git#0123456789" },
-      "node_modules/plain": { version: "1.0.0", dependencies: { forked: "github:someone/forked", inside: "^1.0.0", far: "^1.0.0" } },
+      "node_modules/plain": {
+        version: "1.0.0",
+        dependencies: { forked: "github:someone/forked", inside: "^1.0.0", far: "^1.0.0" },
+      },
       "node_modules/plain/node_modules/inside": { version: "1.0.0", inBundle: true },
       "node_modules/far": { version: "1.5.0" },
     },
@@ -208,7 +227,18 @@ test("packages from git and from files are refused when asked for, and left to n
 });
 
 test("versions are ordered as semver says", () => {
-  const ordered = ["1.0.0-1", "1.0.0-2", "1.0.0-10", "1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-beta", "1.0.0", "1.2.0", "1.10.0", "10.0.0"];
+  const ordered = [
+    "1.0.0-1",
+    "1.0.0-2",
+    "1.0.0-10",
+    "1.0.0-alpha",
+    "1.0.0-alpha.1",
+    "1.0.0-beta",
+    "1.0.0",
+    "1.2.0",
+    "1.10.0",
+    "10.0.0",
+  ];
   expect(ordered.toReversed().toSorted(compareVersions)).toEqual(ordered);
   expect(compareVersions("1.0.0+a", "1.0.0+b")).toBe(0);
 });

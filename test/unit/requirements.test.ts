@@ -24,13 +24,57 @@ test("a requirement is a name, or a name and a range or tag", () => {
 
 test("a requirement that is no package of a registry, or hostile, is refused", () => {
   const elsewhere = [
-    "../x", "./x", "/etc/passwd", "~/x", "C:\\x", "file:../x", "a@file:../x", "a@link:../x", "a@workspace:*", "a@npm:b@1",
-    "https://x/y.tgz", "a@https://x/y.tgz", "git+ssh://x/y", "a@git+https://x/y", "a@github:u/r", "u/r", "u/r#main", "a@u/r",
+    "../x",
+    "./x",
+    "/etc/passwd",
+    "~/x",
+    "C:\\x",
+    "file:../x",
+    "a@file:../x",
+    "a@link:../x",
+    "a@workspace:*",
+    "a@npm:b@1",
+    "https://x/y.tgz",
+    "a@https://x/y.tgz",
+    "git+ssh://x/y",
+    "a@git+https://x/y",
+    "a@github:u/r",
+    "u/r",
+    "u/r#main",
+    "a@u/r",
   ];
   const malformed = [
-    "", "@", "a@", "@a", "@a/", "a b", "a;id", "$(id)", "`id`", "a@$(id)", "a@1;id", "a@1\n2", "a\0", "a\nb", "a@1\0",
-    "--registry=x", "-g", "a@--global", "__proto__", "node_modules", "_a", ".a", "node:fs", "é", "a@1.2.3.4", "a@^^1", "a@1 -",
-    "a".repeat(300), `a@${"1".repeat(400)}`, `a@${"1 ".repeat(100_000)}x`, `a@${" ".repeat(100_000)}|`,
+    "",
+    "@",
+    "a@",
+    "@a",
+    "@a/",
+    "a b",
+    "a;id",
+    "$(id)",
+    "`id`",
+    "a@$(id)",
+    "a@1;id",
+    "a@1\n2",
+    "a\0",
+    "a\nb",
+    "a@1\0",
+    "--registry=x",
+    "-g",
+    "a@--global",
+    "__proto__",
+    "node_modules",
+    "_a",
+    ".a",
+    "node:fs",
+    "é",
+    "a@1.2.3.4",
+    "a@^^1",
+    "a@1 -",
+    "a".repeat(300),
+    `a@${"1".repeat(400)}`,
+    `a@${"1 ".repeat(100_000)}x`,
+    `a@${" ".repeat(100_000)}|`,
   ];
   for (const text of [...elsewhere, ...malformed]) {
     expect(() => parseRequirement(text), JSON.stringify(text.slice(0, 50))).toThrow(FarcallError);
@@ -41,7 +85,10 @@ test("a requirement that is no package of a registry, or hostile, is refused", (
 
 test("without a lockfile the range of the nearest package.json that declares the package counts", async () => {
   await using project = await emptyProject();
-  await project.write("package.json", { dependencies: { ms: "^1.0.0", debug: "~2.0.0" }, optionalDependencies: { opt: "npm:other@^3" } });
+  await project.write("package.json", {
+    dependencies: { ms: "^1.0.0", debug: "~2.0.0" },
+    optionalDependencies: { opt: "npm:other@^3" },
+  });
   await project.write("inner/package.json", { devDependencies: { ms: "^2.0.0" } });
   await project.write("inner/src/package.json", { type: "module" });
   const packages = ["ms", "debug", "opt"].map((name) => ({ name, installedVersion: "9.9.9" }));
@@ -57,7 +104,11 @@ test("without a lockfile the range of the nearest package.json that declares the
 test("a package that nothing declares is installed as on disk, and without that as the latest", async () => {
   await using project = await emptyProject();
   await project.write("package.json", { dependencies: { "from-catalog": "catalog:" } });
-  const packages = [{ name: "ms", installedVersion: "2.0.0" }, { name: "debug" }, { name: "from-catalog", installedVersion: "1.0.0" }];
+  const packages = [
+    { name: "ms", installedVersion: "2.0.0" },
+    { name: "debug" },
+    { name: "from-catalog", installedVersion: "1.0.0" },
+  ];
   const { dependencies } = await resolveInstall(project.file("x.ts"), packages, false);
   expect(dependencies).toEqual({ ms: "2.0.0", debug: "latest", "from-catalog": "1.0.0" });
 });

@@ -43,9 +43,13 @@ export class LocalProvider implements Provider {
       if (!starting || starting.exited === "lost-race") starting = this.#spawn();
       if (starting.exited === "failed") throw starting.failure();
       if (Date.now() > deadlineMs) {
-        throw new FarcallError("agent.start-failed", `The local agent did not answer within ${startWithinMs / 1000} s.`, {
-          hint: `Its log is ${this.#logFile}.`,
-        });
+        throw new FarcallError(
+          "agent.start-failed",
+          `The local agent did not answer within ${startWithinMs / 1000} s.`,
+          {
+            hint: `Its log is ${this.#logFile}.`,
+          },
+        );
       }
       await new Promise((resolve) => setTimeout(resolve, retryEveryMs));
     }
@@ -101,13 +105,17 @@ class StartingAgent {
       });
     }
     // The agent outlives this process: a session of its own, and nothing of ours open in it.
-    const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", agentFile, folder, String(idleMs)], {
-      detached: true,
-      stdio: ["ignore", log, log],
-      cwd: folder,
-      env: agentEnvironment(),
-      windowsHide: true,
-    });
+    const child = spawn(
+      process.execPath,
+      ["--disable-warning=ExperimentalWarning", agentFile, folder, String(idleMs)],
+      {
+        detached: true,
+        stdio: ["ignore", log, log],
+        cwd: folder,
+        env: agentEnvironment(),
+        windowsHide: true,
+      },
+    );
     closeSync(log);
     child.on("error", (error) => {
       this.#spawnError = error;
@@ -118,7 +126,8 @@ class StartingAgent {
   }
 
   failure(): FarcallError {
-    if (this.#spawnError) return new FarcallError("agent.start-failed", `The local agent cannot be started: ${this.#spawnError.message}.`);
+    if (this.#spawnError)
+      return new FarcallError("agent.start-failed", `The local agent cannot be started: ${this.#spawnError.message}.`);
     const log = readFileSync(this.#logFile).subarray(this.#logFrom).toString("utf8").trim();
     const lastLine = log.split("\n").at(-1) ?? "";
     let code: ErrorCode = "agent.start-failed";
@@ -130,7 +139,9 @@ class StartingAgent {
     } catch {
       // It did not get as far as saying why in its own words.
     }
-    return new FarcallError(code, `The local agent cannot start: ${message || "it said nothing"}`, { hint: `Its log is ${this.#logFile}.` });
+    return new FarcallError(code, `The local agent cannot start: ${message || "it said nothing"}`, {
+      hint: `Its log is ${this.#logFile}.`,
+    });
   }
 }
 
@@ -138,7 +149,8 @@ class StartingAgent {
 function agentEnvironment(): NodeJS.ProcessEnv {
   const environment = { ...process.env };
   for (const name of Object.keys(environment)) {
-    if (/^npm_/i.test(name) || name === "NODE_OPTIONS" || name === "INIT_CWD" || name.startsWith("VITEST")) delete environment[name];
+    if (/^npm_/i.test(name) || name === "NODE_OPTIONS" || name === "INIT_CWD" || name.startsWith("VITEST"))
+      delete environment[name];
   }
   return environment;
 }
