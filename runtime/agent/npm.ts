@@ -47,7 +47,7 @@ export async function runNpm(
     env: { ...npmEnvironment(process.env), ...marked },
     stdio: ["ignore", "pipe", "pipe"],
     // A process group of its own, so that install scripts end together with npm.
-    detached: false,
+    detached: !windows,
     windowsHide: true,
   });
   if (child.pid !== undefined && !windows) onGroup?.(child.pid);

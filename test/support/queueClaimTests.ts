@@ -1,8 +1,15 @@
 import { expect, test } from "vitest";
+import type { MapQueue } from "../../runtime/queue/mapQueue.ts";
+import type { RunId } from "../../runtime/spec/names.ts";
 import { chunk, chunks, claimOne, drain, newJob, settleWhole } from "./queueData.ts";
 import { type OpenQueue, queueFixture } from "./queueFixture.ts";
 
 const longMs = 30_000;
+
+/** A claim that does not wait is answered after those before it have begun to wait. */
+async function othersAreWaiting(queue: MapQueue, id: RunId): Promise<void> {
+  expect(await queue.claim(id, { max: 1, waitMs: 0 })).toEqual([]);
+}
 
 /** Claims and leases. */
 export function queueClaimTests(open: OpenQueue): void {
@@ -126,13 +133,16 @@ export function queueClaimTests(open: OpenQueue): void {
     const id = await newJob(queue);
     expect(await queue.claim(id, { max: 1, waitMs: 30 })).toEqual([]);
     const atEnd = queue.claim(id, { max: 1, waitMs: longMs });
+    await othersAreWaiting(queue, id);
     await queue.setState(id, "done", 1);
     expect(await atEnd).toEqual([]);
     expect(await queue.claim(id, { max: 1, waitMs: longMs })).toEqual([]);
     const other = await newJob(queue);
     const atClose = queue.claim(other, { max: 1, waitMs: longMs });
+    await othersAreWaiting(queue, other);
+    const justNow = queue.claim(other, { max: 1, waitMs: longMs });
     await queue.close();
-    expect(await atClose).toEqual([]);
+    expect([await atClose, await justNow]).toEqual([[], []]);
   });
 
   test("a claim that is aborted gets nothing and holds no lease", async () => {
@@ -142,7 +152,7 @@ export function queueClaimTests(open: OpenQueue): void {
 
     const whileWaiting = new AbortController();
     const waiting = queue.claim(id, { max: 1, waitMs: longMs, signal: whileWaiting.signal });
-    await queue.counts(id);
+    await othersAreWaiting(queue, id);
     whileWaiting.abort();
     expect(await waiting).toEqual([]);
 

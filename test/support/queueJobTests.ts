@@ -214,7 +214,8 @@ export function queueJobTests(open: OpenQueue): void {
       await queue.addChunks(id, chunks(10, 2));
       await settleWhole(queue, await claimOne(queue, id));
       const leased = await claimOne(queue, id);
-      const revision = await queue.setState(id, state, 1);
+      const [revision, became] = await Promise.all([queue.setState(id, state, 1), settleWhole(queue, leased)]);
+      expect(became).toBe("already");
 
       const counts = { pending: 0, leased: 0, settled: 2, errors: 0 };
       expect(await queue.counts(id)).toEqual(counts);
