@@ -56,7 +56,7 @@ export async function installPackages(request: InstallRequest, run: NpmRun): Pro
     await npm("ci", "--ignore-scripts=false", "--dangerously-allow-all-scripts");
     return;
   }
-  await npm("install", "--ignore-scripts=false");
+  await npm("install", "--ignore-scripts");
   await checkIntegrity(folder, request);
   if (Array.isArray(allowScripts) && allowScripts.length > 0) {
     await npm("rebuild", "--ignore-scripts=false", "--", ...allowScripts);

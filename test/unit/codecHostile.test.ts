@@ -98,8 +98,11 @@ describe("blobs", () => {
 
 describe("a bomb", () => {
   const levels = 1_000_000;
-  const chain = (index: (i: number) => number) =>
-    ascii(`d[${Array.from({ length: 20_000 }, (_, i) => `[${index(i)}]`).join(",")},1]`);
+  /** `length` entries, each of which refers to the next. */
+  const chain = (length: number) => ascii(`d[${Array.from({ length }, (_, i) => `[${i + 1}]`).join(",")},1]`);
+  /** The same from the last to the first. */
+  const backwards = (length: number) =>
+    ascii(`d[[${length}],1,${Array.from({ length: length - 1 }, (_, i) => `[${i + 1}]`).join(",")}]`);
   test.each<[string, Uint8Array]>([
     ["201 levels of JSON", ascii(`j${"[".repeat(201)}${"]".repeat(201)}`)],
     ["a million levels of arrays", ascii(`j${"[".repeat(levels)}${"]".repeat(levels)}`)],
@@ -124,6 +127,10 @@ describe("a bomb", () => {
     ["eleven million arrays in 33 MB", ascii(`j[${"[],".repeat(11_000_000)}0]`)],
   ])("of %s is refused", (_, bytes) => {
     expect(outcomeOf(bytes)).toBe("value.invalid");
+  });
+
+  test("of just fewer references is none", () => {
+    expect([chain(1000), backwards(1000)].map(outcomeOf)).toEqual(["decoded", "decoded"]);
   });
 
   test("of brackets in a string is a string", () => {

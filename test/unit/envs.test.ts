@@ -223,8 +223,12 @@ test("a half install of a killed process is never used, and swept", async () => 
   const request = requestFor({ plain: "1.0.0" });
   const program = `
     import { EnvStore } from ${JSON.stringify(new URL("../../runtime/agent/envs.ts", import.meta.url).href)};
-    await new EnvStore(${JSON.stringify(folder)}).install(${JSON.stringify(request)});`;
-  const killed = spawn(process.execPath, ["--input-type=module", "-e", program], { stdio: "ignore" });
+    const store = new EnvStore(${JSON.stringify(folder)}, { onGroup: (pid) => console.log(pid) });
+    await store.install(${JSON.stringify(request)});`;
+  const killed = spawn(process.execPath, ["--input-type=module", "-e", program], {
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+  const [group] = (await once(killed.stdout, "data")) as [Buffer];
   await expect.poll(() => registry.requests.some((path) => path.endsWith(".tgz")), { timeout: 20_000 }).toBe(true);
   const store = new EnvStore(folder);
   await store.sweep();
@@ -232,6 +236,7 @@ test("a half install of a killed process is never used, and swept", async () => 
   expect(readdirSync(folder)).toEqual([expect.stringMatching(/^\.tmp-/)]);
   killed.kill("SIGKILL");
   await once(killed, "exit");
+  process.kill(-Number(group), "SIGKILL");
 
   registry.silentAbout = undefined;
   await store.sweep();
