@@ -109,7 +109,10 @@ export class Connection {
       "file.get": async ({ hash }) => ({ result: {}, body: await files.get(hash) }),
 
       "module.load": async ({ module }, incoming) => {
-        const ready = await pools.load(module, (line) => void incoming.send({ line }));
+        const ready = await pools.load(module, {
+          signal: incoming.signal,
+          onOutput: (line) => void incoming.send({ line }),
+        });
         return { result: { module: ready.key, exports: await pools.exports(ready), env: ready.env } };
       },
 

@@ -69,6 +69,8 @@ export class Agent {
     const logs = new RunLogs(join(folder, "logs"));
     for (const run of this.#runs.prune()) void logs.remove(run);
     const files = new FileStore(join(folder, "files"));
+    const envs = new EnvStore(join(folder, "envs"), { marker, onGroup: (pid) => reaper.add(pid) });
+    void envs.sweep();
     const replicaFolder = join(folder, "replicas");
     rmSync(replicaFolder, { recursive: true, force: true });
     this.#pools = new Pools({
@@ -76,7 +78,7 @@ export class Agent {
       workerFile: fileURLToPath(new URL("./worker.js", import.meta.url)),
       compileCache: join(folder, "compile-cache"),
       marker,
-      envs: new EnvStore(join(folder, "envs")),
+      envs,
       files,
       logs,
       onGroup: (pid) => reaper.add(pid),

@@ -238,7 +238,7 @@ export class Maps {
     const { pools, queue, logs } = this.#options;
     const { id: run } = map.job;
     try {
-      const { pool } = await pools.load(map.spec.module, () => undefined);
+      const { pool } = await pools.load(map.spec.module);
       if (map.feed || map.ending) return;
       map.feed = new Feed(run, map.spec, pool, {
         queue,

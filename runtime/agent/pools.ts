@@ -3,6 +3,7 @@ import { availableParallelism, totalmem } from "node:os";
 import { join } from "node:path";
 import { mkdirSync } from "node:fs";
 import type { AgentStatus, ExportInfo, ModuleRef } from "../protocol/messages.ts";
+import { FarcallError } from "../spec/errors.ts";
 import { Calls } from "./calls.ts";
 import type { EnvStore } from "./envs.ts";
 import type { FileStore } from "./files.ts";
@@ -43,7 +44,7 @@ const overheadMiB = 256;
 export class Pools {
   readonly #options: PoolsOptions;
   readonly #ready = new Map<string, ReadyPool>();
-  readonly #loading = new Map<string, Promise<ReadyPool & { env: "reused" | "installed" }>>();
+  readonly #stop = new AbortController();
   readonly #replicas = new Set<Replica>();
   readonly #watcher: NodeJS.Timeout;
   #nextId = 1;
@@ -65,10 +66,10 @@ export class Pools {
     return this.#ready.get(key);
   }
 
-  /** Readies the env and lays out the bundle; starts no worker. */
+  /** Readies the env and lays out the bundle; starts no worker. Those who ask for the same at once share the work. */
   async load(
     module: ModuleRef,
-    onOutput: (line: string) => void,
+    options: { signal?: AbortSignal; onOutput?: (line: string) => void } = {},
   ): Promise<ReadyPool & { env: "reused" | "installed" }> {
     const key = createHash("sha256")
       .update(JSON.stringify([module.bundle.hash, module.env]))
@@ -76,12 +77,21 @@ export class Pools {
       .slice(0, 32);
     const ready = this.#ready.get(key);
     if (ready) return { ...ready, env: "reused" };
-    let loading = this.#loading.get(key);
-    if (!loading) {
-      loading = this.#prepare(key, module, onOutput).finally(() => this.#loading.delete(key));
-      this.#loading.set(key, loading);
-    }
-    return loading;
+    const { signal = this.#stop.signal } = options;
+    const env = await this.#options.envs.install(module.env.install, {
+      ...options,
+      signal: AbortSignal.any([signal, this.#stop.signal]),
+    });
+    const folder = await this.#options.files.place(module.bundle, join(env.folder, "bundles"));
+    const other = this.#ready.get(key);
+    if (other) return { ...other, env: env.state };
+    const pool = new Pool(key, module, folder, module.env.replicas ?? availableParallelism(), {
+      spawn: (ref) => this.#spawn(ref),
+      onDeath: (slot) => this.#flushRaw(slot),
+    });
+    const made = { key, pool, calls: new Calls(pool) };
+    this.#ready.set(key, made);
+    return { ...made, env: env.state };
   }
 
   async exports(ready: ReadyPool): Promise<ExportInfo[]> {
@@ -113,26 +123,11 @@ export class Pools {
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.#stop.abort(new FarcallError("agent.stopping", "The agent is stopping."));
     clearInterval(this.#watcher);
     clearTimeout(this.#spareTimer);
     await Promise.all([...this.#ready.values()].map(({ pool }) => pool.close()));
     await Promise.all([...this.#replicas].map((replica) => replica.stop("stopped")));
-  }
-
-  async #prepare(
-    key: string,
-    module: ModuleRef,
-    onOutput: (line: string) => void,
-  ): Promise<ReadyPool & { env: "reused" | "installed" }> {
-    const env = await this.#options.envs.install(module.env.install, { onOutput });
-    const folder = await this.#options.files.place(module.bundle, join(env.folder, "bundles"));
-    const pool = new Pool(key, module, folder, module.env.replicas ?? availableParallelism(), {
-      spawn: (ref) => this.#spawn(ref),
-      onDeath: (slot) => this.#flushRaw(slot),
-    });
-    const ready = { key, pool, calls: new Calls(pool) };
-    this.#ready.set(key, ready);
-    return { ...ready, env: env.state };
   }
 
   #spawn(module: ModuleRef): Replica {

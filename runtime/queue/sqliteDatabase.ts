@@ -22,7 +22,7 @@ export type Statement = sqlite.StatementSync;
 // Later versions of Node name the class `Database` and keep the old name as a deprecated alias (DEP0210).
 const DatabaseClass = (sqlite as { Database?: typeof sqlite.DatabaseSync }).Database ?? sqlite.DatabaseSync;
 
-export interface DatabaseOptions {
+interface DatabaseOptions {
   /** `NORMAL` survives a crash of the process, `FULL` also a power cut, at one fsync for each batch of writes. */
   synchronous: "NORMAL" | "FULL";
   /** Most bytes the file may take, not counting its write-ahead log; beyond, writes fail with `disk.full`. */
@@ -162,7 +162,7 @@ function checkContent(database: Database, file: string, sizeBytes: number): void
 }
 
 /** The first column of the first row. */
-export function readNumber(database: Database, sql: string): number {
+function readNumber(database: Database, sql: string): number {
   const [value] = Object.values(database.prepare(sql).get() ?? {});
   return Number(value);
 }

@@ -20,7 +20,7 @@ export interface TransactionalStore {
   asError(thrown: unknown): FarcallError;
 }
 
-export interface Operation<T> {
+interface Operation<T> {
   /** Runs inside a transaction, synchronously. */
   work: () => T;
   /** About how many bytes `work` writes. */

@@ -62,7 +62,10 @@ function echo(child: ChildProcess, message: unknown): Promise<unknown> {
 
 async function warmCall(): Promise<void> {
   const local = cluster("local", { logs: "ignore" });
-  const { noop } = await local.import<typeof import("./functions.ts")>("./functions.ts", { from: import.meta.url, env: { replicas: 2 } });
+  const { noop } = await local.import<typeof import("./functions.ts")>("./functions.ts", {
+    from: import.meta.url,
+    env: { replicas: 2 },
+  });
   const child = fork(join(import.meta.dirname, "ipcEcho.mjs"));
   const ours: number[] = [];
   const theirs: number[] = [];
@@ -78,8 +81,24 @@ async function warmCall(): Promise<void> {
   child.kill();
   local.close();
   const p50 = { ours: median(ours), theirs: median(theirs) };
-  add({ what: "warm call p50", ours: p50.ours, beside: "child_process IPC echo", theirs: p50.theirs, unit: "ms", bar: "≤ 4 ×", met: p50.ours <= 4 * p50.theirs });
-  add({ what: "warm call p99", ours: percentile(ours, 0.99), beside: "child_process IPC echo", theirs: percentile(theirs, 0.99), unit: "ms", bar: "", met: null });
+  add({
+    what: "warm call p50",
+    ours: p50.ours,
+    beside: "child_process IPC echo",
+    theirs: p50.theirs,
+    unit: "ms",
+    bar: "≤ 4 ×",
+    met: p50.ours <= 4 * p50.theirs,
+  });
+  add({
+    what: "warm call p99",
+    ours: percentile(ours, 0.99),
+    beside: "child_process IPC echo",
+    theirs: percentile(theirs, 0.99),
+    unit: "ms",
+    bar: "",
+    met: null,
+  });
 }
 
 interface Many {
@@ -90,7 +109,9 @@ interface Many {
 }
 
 function mapMany(count: number): Many {
-  const result = JSON.parse(execFileSync(process.execPath, [join(import.meta.dirname, "mapMany.ts"), String(count)], { encoding: "utf8" })) as Many;
+  const result = JSON.parse(
+    execFileSync(process.execPath, [join(import.meta.dirname, "mapMany.ts"), String(count)], { encoding: "utf8" }),
+  ) as Many;
   if (!result.complete) throw new Error(`a map of ${count} inputs lost some`);
   return result;
 }
@@ -100,7 +121,12 @@ async function noopMap(): Promise<void> {
   const inputs = Array.from({ length: count }, (_, i) => i);
   const ours = median([mapMany(count), mapMany(count), mapMany(count)].map(({ ms }) => (count / ms) * 1_000));
 
-  const pool = new Piscina({ filename: join(import.meta.dirname, "piscinaWorker.mjs"), minThreads: 2, maxThreads: 2, concurrentTasksPerWorker: 1_000 });
+  const pool = new Piscina({
+    filename: join(import.meta.dirname, "piscinaWorker.mjs"),
+    minThreads: 2,
+    maxThreads: 2,
+    concurrentTasksPerWorker: 1_000,
+  });
   await Promise.all(inputs.slice(0, 1_000).map((x) => pool.run(x)));
   const piscinaMs = await timed(() => Promise.all(inputs.map((x) => pool.run(x))));
   await pool.destroy();
@@ -123,8 +149,24 @@ async function noopMap(): Promise<void> {
   for (const child of children) child.kill();
   const ipc = (count / ipcMs) * 1_000;
 
-  add({ what: "no-op map of 200,000", ours, beside: "piscina, Promise.all", theirs: piscina, unit: "inputs/s", bar: "≥ 100,000/s, > 1 ×", met: ours >= 100_000 && ours > piscina });
-  add({ what: "no-op map of 200,000", ours, beside: "Promise.all over IPC", theirs: ipc, unit: "inputs/s", bar: "", met: null });
+  add({
+    what: "no-op map of 200,000",
+    ours,
+    beside: "piscina, Promise.all",
+    theirs: piscina,
+    unit: "inputs/s",
+    bar: "≥ 100,000/s, > 1 ×",
+    met: ours >= 100_000 && ours > piscina,
+  });
+  add({
+    what: "no-op map of 200,000",
+    ours,
+    beside: "Promise.all over IPC",
+    theirs: ipc,
+    unit: "inputs/s",
+    bar: "",
+    met: null,
+  });
 }
 
 async function million(): Promise<void> {
@@ -137,10 +179,42 @@ async function million(): Promise<void> {
     costs.push(median(results.map(({ ms }) => (ms / count) * 1_000)));
   }
   const [ten = 0, hundred = 0, all = 0] = costs;
-  add({ what: "client memory, 1,000,000 inputs", ours: many!.peakMiB, beside: "", theirs: null, unit: "MiB", bar: "≤ 300 MiB", met: many!.peakMiB <= 300 });
-  add({ what: "agent memory, 1,000,000 inputs", ours: many!.agentPeakMiB, beside: "", theirs: null, unit: "MiB", bar: "≤ 300 MiB", met: many!.agentPeakMiB <= 300 });
-  add({ what: "cost of an input at 100,000", ours: hundred, beside: "at 10,000", theirs: ten, unit: "µs", bar: "flat", met: hundred <= 1.25 * ten });
-  add({ what: "cost of an input at 1,000,000", ours: all, beside: "at 100,000", theirs: hundred, unit: "µs", bar: "flat", met: all <= 1.25 * hundred });
+  add({
+    what: "client memory, 1,000,000 inputs",
+    ours: many!.peakMiB,
+    beside: "",
+    theirs: null,
+    unit: "MiB",
+    bar: "≤ 300 MiB",
+    met: many!.peakMiB <= 300,
+  });
+  add({
+    what: "agent memory, 1,000,000 inputs",
+    ours: many!.agentPeakMiB,
+    beside: "",
+    theirs: null,
+    unit: "MiB",
+    bar: "≤ 300 MiB",
+    met: many!.agentPeakMiB <= 300,
+  });
+  add({
+    what: "cost of an input at 100,000",
+    ours: hundred,
+    beside: "at 10,000",
+    theirs: ten,
+    unit: "µs",
+    bar: "flat",
+    met: hundred <= 1.25 * ten,
+  });
+  add({
+    what: "cost of an input at 1,000,000",
+    ours: all,
+    beside: "at 100,000",
+    theirs: hundred,
+    unit: "µs",
+    bar: "flat",
+    met: all <= 1.25 * hundred,
+  });
 }
 
 async function run(args: string[], env: NodeJS.ProcessEnv = process.env): Promise<number> {
@@ -162,8 +236,24 @@ async function startUp(): Promise<void> {
     cold.push(await run([cli, "run", `${join(import.meta.dirname, "functions.ts")}#noop`, "[1]"], fresh));
     await run([cli, "down", "local"], { ...fresh, NODE_NO_WARNINGS: "1" });
   }
-  add({ what: "farcall --help", ours: median(help), beside: "node -e 0", theirs: median(bare), unit: "ms", bar: "≤ 150 ms", met: median(help) <= 150 });
-  add({ what: "first call, nothing running or cached", ours: median(cold), beside: "node -e 0", theirs: median(bare), unit: "ms", bar: "", met: null });
+  add({
+    what: "farcall --help",
+    ours: median(help),
+    beside: "node -e 0",
+    theirs: median(bare),
+    unit: "ms",
+    bar: "≤ 150 ms",
+    met: median(help) <= 150,
+  });
+  add({
+    what: "first call, nothing running or cached",
+    ours: median(cold),
+    beside: "node -e 0",
+    theirs: median(bare),
+    unit: "ms",
+    bar: "",
+    met: null,
+  });
 }
 
 async function edit(): Promise<void> {
@@ -188,7 +278,15 @@ async function edit(): Promise<void> {
   }
   local.close();
   await rm(folder, { recursive: true, force: true });
-  add({ what: "edit of one line → new result", ours: median(times), beside: "", theirs: null, unit: "ms", bar: "≤ 150 ms", met: median(times) <= 150 });
+  add({
+    what: "edit of one line → new result",
+    ours: median(times),
+    beside: "",
+    theirs: null,
+    unit: "ms",
+    bar: "≤ 150 ms",
+    met: median(times) <= 150,
+  });
 }
 
 try {
@@ -204,7 +302,8 @@ try {
 
 if (json) process.stdout.write(`${JSON.stringify({ node: process.version, rows }, undefined, 2)}\n`);
 else {
-  const figure = (value: number | null) => (value === null ? "" : value >= 1_000 ? Math.round(value).toLocaleString("en-US") : value.toPrecision(3));
+  const figure = (value: number | null) =>
+    value === null ? "" : value >= 1_000 ? Math.round(value).toLocaleString("en-US") : value.toPrecision(3);
   process.stderr.write("\n");
   console.table(
     rows.map(({ what, ours, beside, theirs, unit, ratio, bar, met }) => ({

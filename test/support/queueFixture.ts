@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach } from "vitest";
 import type { MapQueue } from "../../runtime/queue/mapQueue.ts";
 
-export interface QueueLimits {
+interface QueueLimits {
   leaseMs?: number;
   maxPendingBytes?: number;
 }

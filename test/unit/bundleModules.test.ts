@@ -218,6 +218,14 @@ test("a workspace package reached through a link is own code", async () => {
   expect(JSON.parse(textOf(made, "entry.js.map")).sources).toContain("../shared/shared.ts");
 });
 
+test("a project that is itself installed in a node_modules folder is own code", async () => {
+  const folder = join(temporaryFolder(), "node_modules", "app");
+  project({ "a.ts": `import { b } from "#b"; export { d } from "d"; export const f = () => b;`, "b.ts": `export const b = import.meta.url.split("/src/")[1];`, "package.json": `{"name":"app","type":"module","imports":{"#b":"./b.ts"}}`, ...dep("d", "i.js", { "i.js": "exports.d = 7" }) }, [], folder);
+  const made = await bundle(join(folder, "a.ts"));
+  expect(await run(made, "[m.f(), m.d]")).toEqual(["b.ts", 7]);
+  expect(JSON.parse(textOf(made, "entry.js.map")).sources).toEqual(expect.arrayContaining(["a.ts", "b.ts"]));
+});
+
 describe("farcall in a bundle", () => {
   const source = `import { context, cluster, runs, FarcallError } from "farcall"; import { viaDep } from "uses-farcall";
     export const index = () => [context().index, viaDep()];
