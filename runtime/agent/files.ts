@@ -61,6 +61,8 @@ export class FileStore {
         await mkdir(dirname(target), { recursive: true, mode: 0o700 });
         await linkOrCopy(this.#path(hash), target);
       }
+      // The code is ES modules under names that end in .js.
+      await writeFile(join(temporary, "package.json"), '{ "type": "module" }\n', { mode: 0o600 });
       await rename(temporary, folder).catch(async (error: unknown) => {
         if (!(await exists(folder))) throw error;
       });

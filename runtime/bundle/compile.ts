@@ -75,7 +75,7 @@ function isBuildFailure(thrown: unknown): thrown is { errors: Message[] } {
 const maxMessages = 10;
 
 /** `bundle.compile` with each of esbuild's messages as `file:line:column: text` and the line it is about. */
-export function compileError(messages: readonly Message[], workingFolder: string): FarcallError {
+function compileError(messages: readonly Message[], workingFolder: string): FarcallError {
   const lines = messages.slice(0, maxMessages).map((message) => describe(message, workingFolder));
   if (messages.length > maxMessages) lines.push(`… and ${messages.length - maxMessages} more`);
   const unresolved = messages

@@ -1,6 +1,5 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { access, constants, realpath, stat } from "node:fs/promises";
-import { existsSync } from "node:fs";
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import { FarcallError, messageOf } from "../spec/errors.ts";
 import { showPath } from "./compile.ts";

@@ -52,10 +52,11 @@ export const wasmPlugin: Plugin = {
 
 function moduleText(file: string, imports: string[], exports: ModuleExport[]): string {
   const text = (value: string) => JSON.stringify(value);
+  const url = `new URL(${text(`./${encodeURIComponent(file)}`)}, import.meta.url)`;
   const lines = [
     `import { readFileSync } from "node:fs";`,
     ...imports.map((name, i) => `import * as import${i} from ${text(name)};`),
-    `const module = /* @__PURE__ */ new WebAssembly.Module(readFileSync(new URL(${text(`./${encodeURIComponent(file)}`)}, import.meta.url)));`,
+    `const module = /* @__PURE__ */ new WebAssembly.Module(readFileSync(${url}));`,
   ];
   if (exports.length > 0) {
     const links = imports.map((name, i) => `${text(name)}: import${i}`).join(", ");

@@ -14,7 +14,7 @@ export const workerApi = {
 } as const satisfies Record<string, "context" | "stub" | "object" | "error">;
 
 /** The global under which a worker puts what `context()` asks: `globalThis[Symbol.for(workerSymbol)].context()`. */
-export const workerSymbol = "farcall.worker";
+const workerSymbol = "farcall.worker";
 
 const source = () => {
   const refuse = (name: string) => `throw new Error("${name} of farcall cannot be used inside a worker.");`;

@@ -21,6 +21,8 @@ export interface LoadOptions {
   signal?: AbortSignal | undefined;
   /** Lines that say what takes time, such as the install of an env. */
   onProgress?: ((line: string) => void) | undefined;
+  /** Where bundled third-party code is kept between processes. Default: nowhere. */
+  cacheFolder?: string | undefined;
 }
 
 export interface CallOptions {
@@ -56,6 +58,7 @@ export class RemoteModule {
     const built = await bundle(file, {
       reqs: spec.reqs ?? [],
       ...(options.signal ? { signal: options.signal } : {}),
+      ...(options.cacheFolder === undefined ? {} : { cacheFolder: options.cacheFolder }),
     });
     const packages = new Map(requirements.map((each) => [each.name, each as PackageNeed]));
     for (const { name, version } of built.external) {

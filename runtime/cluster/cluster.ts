@@ -1,4 +1,4 @@
-import { dirname, isAbsolute, resolve } from "node:path";
+import { dirname, isAbsolute, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Cursors } from "../client/cursors.ts";
 import type { LoadOptions } from "../client/module.ts";
@@ -45,6 +45,7 @@ export class Cluster implements AsyncDisposable {
   readonly name: string;
   readonly runs: Runs;
   readonly #session: Session;
+  readonly #cacheFolder: string;
 
   constructor(name: string, options: ClusterOptions = {}) {
     this.name = checkName("cluster", name);
@@ -54,6 +55,7 @@ export class Cluster implements AsyncDisposable {
       });
     }
     const home = farcallHome();
+    this.#cacheFolder = join(home, "cache", "vendor");
     const { logs = "inherit" } = options;
     this.#session = new Session({
       provider: new LocalProvider(home),
@@ -89,7 +91,7 @@ export class Cluster implements AsyncDisposable {
 
   /** A module by path, for those who know its functions by name only: the command line, the editor. */
   openModule(file: string, options: LoadOptions = {}): Promise<RemoteModule> {
-    return RemoteModule.open(this.#session, file, options);
+    return RemoteModule.open(this.#session, file, { cacheFolder: this.#cacheFolder, ...options });
   }
 
   /** What the cluster is doing; undefined when it is not up. Starts nothing. */

@@ -1,5 +1,5 @@
 /** The parts that share one database file, and how a transaction over all of them begins and ends. */
-import { FarcallError, isDiskFull } from "../spec/errors.ts";
+import { type FarcallError, isDiskFull } from "../spec/errors.ts";
 import type { RunId } from "../spec/names.ts";
 import { closeDatabase, type Database, emptyLog, rollBack, type Statement } from "./sqliteDatabase.ts";
 import { asQueueError, isStorageFailure } from "./sqliteErrors.ts";

@@ -21,18 +21,31 @@ export async function dialWebSocket(open: () => Duplex, options: DialOptions = {
   const stream = open();
   const socket = new WebSocket("ws://farcall/", {
     createConnection: (() => stream) as never,
-    handshakeTimeout: timeoutMs,
     maxPayload: maxFrameBytes,
     perMessageDeflate: false,
     skipUTF8Validation: true,
   });
   const transport = new WebSocketTransport(socket, stream);
   await new Promise<void>((resolve, reject) => {
-    const abort = () => {
-      socket.terminate();
-      reject(signal?.reason as Error);
-    };
+    const giveUp = (error: Error) =>
+      settle(() => {
+        socket.on("error", () => undefined);
+        socket.terminate();
+        reject(error);
+      });
+    const abort = () => giveUp(signal?.reason as Error);
+    // The library's own handshake timeout does not work on a stream that somebody else made.
+    const timer = setTimeout(
+      () =>
+        giveUp(
+          new FarcallError("timeout", `The agent took the connection but did not answer within ${timeoutMs} ms.`, {
+            retryable: true,
+          }),
+        ),
+      timeoutMs,
+    );
     const settle = (act: () => void) => {
+      clearTimeout(timer);
       signal?.removeEventListener("abort", abort);
       socket.off("open", onOpen);
       socket.off("error", onError);

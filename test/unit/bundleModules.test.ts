@@ -220,7 +220,16 @@ test("a workspace package reached through a link is own code", async () => {
 
 test("a project that is itself installed in a node_modules folder is own code", async () => {
   const folder = join(temporaryFolder(), "node_modules", "app");
-  project({ "a.ts": `import { b } from "#b"; export { d } from "d"; export const f = () => b;`, "b.ts": `export const b = import.meta.url.split("/src/")[1];`, "package.json": `{"name":"app","type":"module","imports":{"#b":"./b.ts"}}`, ...dep("d", "i.js", { "i.js": "exports.d = 7" }) }, [], folder);
+  project(
+    {
+      "a.ts": `import { b } from "#b"; export { d } from "d"; export const f = () => b;`,
+      "b.ts": `export const b = import.meta.url.split("/src/")[1];`,
+      "package.json": `{"name":"app","type":"module","imports":{"#b":"./b.ts"}}`,
+      ...dep("d", "i.js", { "i.js": "exports.d = 7" }),
+    },
+    [],
+    folder,
+  );
   const made = await bundle(join(folder, "a.ts"));
   expect(await run(made, "[m.f(), m.d]")).toEqual(["b.ts", 7]);
   expect(JSON.parse(textOf(made, "entry.js.map")).sources).toEqual(expect.arrayContaining(["a.ts", "b.ts"]));
