@@ -1,4 +1,6 @@
 /** Tells those who wait for something to change, by key. A change between looking and waiting is not missed. */
+const maxKeys = 10_000;
+
 export class Changes {
   readonly #versions = new Map<string, number>();
   readonly #waiters = new Map<string, Set<() => void>>();
@@ -10,6 +12,7 @@ export class Changes {
 
   announce(key: string): void {
     this.#versions.set(key, this.version(key) + 1);
+    if (this.#versions.size > maxKeys) this.#versions.delete(this.#versions.keys().next().value!);
     const waiters = this.#waiters.get(key);
     this.#waiters.delete(key);
     for (const wake of waiters ?? []) wake();

@@ -1,10 +1,11 @@
-import { encodeError } from "../protocol/codec.ts";
 import type { MapSpec } from "../protocol/messages.ts";
-import { packOutcomes, slicePack } from "../protocol/pack.ts";
+import { packOutcomes, unpackOutcomes, unpackValues } from "../protocol/pack.ts";
 import type { Chunk, Lease, MapQueue, NewChunk, ResultRange } from "../queue/mapQueue.ts";
 import { FarcallError } from "../spec/errors.ts";
 import type { RunId } from "../spec/names.ts";
-import { type Death, describeDeath } from "./death.ts";
+import { aftermath } from "./aftermath.ts";
+import { remainder, splitFront } from "./chunks.ts";
+import type { OutcomeCache } from "./outcomeCache.ts";
 import type { Pool, Slot, Workload } from "./pool.ts";
 
 /**
@@ -16,12 +17,11 @@ import type { Pool, Slot, Workload } from "./pool.ts";
  * input takes is not known at first, so single inputs go ahead as probes; after that the average of what was
  * measured decides. A chunk that is too long is split in the queue, so nothing depends on this process.
  *
- * Deaths: a worker that dies says through its journal which inputs it was working on. Those are tried again
- * alone, with their count of deaths raised; the rest goes back as it was. At `maxDeaths` an input gets an
- * error as its outcome. See `afterDeath`.
+ * Deaths: see `aftermath`.
  */
 export interface FeedHost {
   queue: MapQueue;
+  cache: OutcomeCache;
   logFile(run: RunId, replica: number): string;
   /** Something a watcher of the run may want to see has changed. */
   onProgress(): void;
@@ -39,8 +39,6 @@ const slicesPerSplit = 8;
 const maxSlicesHeld = 6;
 /** Weight of the newest measurement in the average. */
 const freshness = 0.3;
-/** Workers that die over one input before it is given up. */
-export const maxDeaths = 3;
 const claimWaitMs = 5_000;
 /** A third of the queue's default lease. */
 const extendEveryMs = 10_000;
@@ -145,10 +143,42 @@ export class Feed implements Workload {
     }
     const suits = this.#suitableCount();
     this.#buffer.shift();
-    if (count > 2 * suits) void this.#split(lease, suits, slicesPerSplit);
+    const known = this.#spec.options.cache ? this.#knownOutcomes(lease.chunk) : [];
+    if (known.length > 0) void this.#settleKnown(lease, known);
+    else if (count > 2 * suits) void this.#split(lease, suits, slicesPerSplit);
     else void this.#work(lease, slot, (this.#itemMs ?? targetMs) * count);
     void this.#fill();
     return "given";
+  }
+
+  /** What the cache has of a chunk, as ranges of one input each. */
+  #knownOutcomes(chunk: Chunk): ResultRange[] {
+    const values = this.#host.cache.lookUp(this.#code, unpackValues(chunk.body));
+    return values.flatMap((bytes, i) =>
+      bytes ? [{ lo: chunk.lo + i, count: 1, errors: 0, body: packOutcomes([{ ok: true, attempts: 0, bytes }]) }] : [],
+    );
+  }
+
+  async #settleKnown(lease: Lease, known: ResultRange[]): Promise<void> {
+    await this.#settle(lease, known, remainder(lease.chunk, known));
+    this.#pool.wake();
+    void this.#fill();
+  }
+
+  /** Names the code for the cache: the bundle, what is installed beside it, and the function. */
+  get #code(): string {
+    const { module, export: name } = this.#spec;
+    return JSON.stringify([module.bundle.hash, module.env.install, module.env.vars, name]);
+  }
+
+  #remember(chunk: Chunk, results: readonly ResultRange[]): void {
+    const inputs = unpackValues(chunk.body);
+    const entries = results.flatMap(({ lo, body }) =>
+      unpackOutcomes(body).flatMap(({ ok, attempts, bytes }, i) =>
+        ok && attempts > 0 ? [{ input: inputs[lo - chunk.lo + i]!, value: bytes }] : [],
+      ),
+    );
+    if (entries.length > 0) this.#host.cache.store(this.#code, entries);
   }
 
   /** A worker needs enough inputs to fill its lanes, and a little more so that it never waits for the agent. */
@@ -223,15 +253,7 @@ export class Feed implements Workload {
   /** Takes up to `pieces` slices of `size` inputs off the front of a chunk, back in the queue. */
   async #split(lease: Lease, size: number, pieces: number): Promise<void> {
     this.#splitting++;
-    const { lo, count, body, deaths } = lease.chunk;
-    const children: NewChunk[] = [];
-    let from = 0;
-    for (let piece = 0; piece < pieces && from < count; piece++) {
-      const to = Math.min(count, from + size);
-      children.push({ lo: lo + from, count: to - from, body: slicePack(body, from, to), deaths });
-      from = to;
-    }
-    if (from < count) children.push({ lo: lo + from, count: count - from, body: slicePack(body, from, count), deaths });
+    const children = splitFront(lease.chunk, size, pieces);
     await this.#settle(lease, [], children);
     this.#splitting--;
     this.#pool.wake();
@@ -270,12 +292,13 @@ export class Feed implements Workload {
       );
       this.#measured(slot, begunAtMs, chunk.count);
       if (value.strays > 0) this.#pool.recycle(slot);
-      if (!this.#stop.signal.aborted) settled = this.#settle(lease, slice.results, this.#unfinished(slice));
+      if (!this.#stop.signal.aborted) settled = this.#settle(lease, slice.results, remainder(chunk, slice.results));
     } catch (error) {
       if (this.#stop.signal.aborted) {
         // The map is over; the job's work is dropped with it.
       } else if (error instanceof FarcallError && error.code === "connection.lost") {
-        settled = this.#afterDeath(slice, await replica.died);
+        const { results, children } = aftermath(slice, await replica.died, options.retries ?? 0);
+        settled = this.#settle(lease, results, children);
       } else {
         this.#host.onFailed(
           error instanceof FarcallError ? error : new FarcallError("internal", String(error), { cause: error }),
@@ -291,11 +314,6 @@ export class Feed implements Workload {
     this.#host.onProgress();
   }
 
-  /** What a worker left out of a slice: nothing, unless it was cancelled. */
-  #unfinished({ lease, results }: Slice): NewChunk[] {
-    return gaps(lease.chunk, results).map(({ from, to }) => piece(lease.chunk, from, to, lease.chunk.deaths));
-  }
-
   /**
    * Time per input is what the replica took since it last finished a slice: slices wait in the worker or
    * overlap there, so the time since one was handed over says little.
@@ -309,58 +327,14 @@ export class Feed implements Workload {
     this.#itemMs = this.#itemMs === undefined ? itemMs : this.#itemMs * (1 - freshness) + itemMs * freshness;
   }
 
-  /**
-   * What becomes of a slice whose worker died.
-   *
-   * Inputs that were being worked on are blamed: tried again alone, or given up at `maxDeaths`. When the
-   * journal is not exact, or does not know the slice although it had begun, the real culprit may be among
-   * the others, so those carry one more death as well; that alone makes the next worker keep an exact
-   * journal. A slice that was only waiting in the worker goes back as it was.
-   */
-  async #afterDeath(slice: Slice, death: Death): Promise<void> {
-    const { lease, results } = slice;
-    const { chunk } = lease;
-    const active = death.journal.slices.get(lease.token);
-    const begun = active !== undefined || results.length > 0;
-    const innocent = death.killedFor === "stopped" || death.killedFor === "cancelled";
-    if (!begun || innocent) {
-      await this.#settle(lease, results, this.#unfinished(slice));
-      return;
-    }
-    const blamed = new Set(active);
-    const exact = active !== undefined && (death.journal.exact || death.killedFor === "timeout");
-    const children: NewChunk[] = [];
-    const outcomes = [...results];
-    const alone = chunk.count === 1;
-    for (const gap of gaps(chunk, results)) {
-      let from = gap.from;
-      const flush = (to: number) => {
-        if (to > from) children.push(piece(chunk, from, to, exact ? chunk.deaths : chunk.deaths + 1));
-      };
-      for (let index = gap.from; index < gap.to; index++) {
-        if (!blamed.has(index) && !alone) continue;
-        flush(index);
-        from = index + 1;
-        const deaths = chunk.deaths + 1;
-        const overTime = death.killedFor === "timeout" && blamed.size <= 1;
-        const givenUp = overTime ? deaths > (this.#spec.options.retries ?? 0) : deaths >= maxDeaths;
-        if (givenUp) outcomes.push(errorRange(index, describeDeath(death, deaths), deaths));
-        else children.push(piece(chunk, index, index + 1, deaths));
-      }
-      flush(gap.to);
-    }
-    await this.#settle(lease, outcomes, children);
-  }
-
-  async #settle(lease: Lease, results: ResultRange[], children: NewChunk[]): Promise<void> {
+  async #settle(lease: Lease, results: readonly ResultRange[], children: readonly NewChunk[]): Promise<void> {
     try {
-      results.sort((a, b) => a.lo - b.lo);
-      children.sort((a, b) => a.lo - b.lo);
       await this.#host.queue.settle(lease, { results, children });
     } catch (error) {
       this.#queueFailed(error);
       return;
     }
+    if (this.#spec.options.cache) this.#remember(lease.chunk, results);
     if (children.length > 0) void this.#fill();
     if (!this.#failedOnce && this.#spec.options.onError !== "collect" && results.some((range) => range.errors > 0)) {
       this.#failedOnce = true;
@@ -395,25 +369,4 @@ export class Feed implements Workload {
       error instanceof FarcallError ? error : new FarcallError("internal", String(error), { cause: error }),
     );
   }
-}
-
-function piece(chunk: Chunk, from: number, to: number, deaths: number): NewChunk {
-  return { lo: from, count: to - from, body: slicePack(chunk.body, from - chunk.lo, to - chunk.lo), deaths };
-}
-
-/** The inputs of a chunk that no range covers. */
-function gaps(chunk: Chunk, ranges: readonly ResultRange[]): { from: number; to: number }[] {
-  const found: { from: number; to: number }[] = [];
-  let at = chunk.lo;
-  for (const range of [...ranges].sort((a, b) => a.lo - b.lo)) {
-    if (range.lo > at) found.push({ from: at, to: range.lo });
-    at = Math.max(at, range.lo + range.count);
-  }
-  const end = chunk.lo + chunk.count;
-  if (at < end) found.push({ from: at, to: end });
-  return found;
-}
-
-function errorRange(index: number, error: FarcallError, attempts: number): ResultRange {
-  return { lo: index, count: 1, errors: 1, body: packOutcomes([{ ok: false, attempts, bytes: encodeError(error) }]) };
 }

@@ -159,8 +159,8 @@ async function waitFor(event: Promise<void>, atMostMs: number, signal: AbortSign
     event,
     new Promise<void>((resolve) => {
       timer = setTimeout(resolve, atMostMs);
-      stop = resolve;
-      signal.addEventListener("abort", resolve as () => void, { once: true });
+      stop = () => resolve();
+      signal.addEventListener("abort", stop, { once: true });
     }),
   ]);
   clearTimeout(timer);

@@ -28,6 +28,7 @@ import { FileStore } from "./files.ts";
 import { AgentLock } from "./lock.ts";
 import { RunLogs } from "./logs.ts";
 import { Maps } from "./maps.ts";
+import { OutcomeCache } from "./outcomeCache.ts";
 import { Pools } from "./pools.ts";
 import { markerVariable, Reaper, sweepLeftovers } from "./reaper.ts";
 import { RunStore } from "./runs.ts";
@@ -84,7 +85,8 @@ export class Agent {
       onGroup: (pid) => reaper.add(pid),
     });
     this.#cleanup.defer(() => this.#pools.close());
-    this.#maps = new Maps({ queue, pools: this.#pools, runs: this.#runs, logs });
+    const cache = this.#cleanup.use(new OutcomeCache(join(folder, "cache.db")));
+    this.#maps = new Maps({ queue, cache, pools: this.#pools, runs: this.#runs, logs });
     this.#cleanup.defer(() => this.#maps.close());
 
     const paths = agentPaths(folder);

@@ -7,6 +7,7 @@ import type { RunId } from "../spec/names.ts";
 import { Changes } from "./changes.ts";
 import { Feed } from "./feed.ts";
 import type { RunLogs } from "./logs.ts";
+import type { OutcomeCache } from "./outcomeCache.ts";
 import type { Pools } from "./pools.ts";
 import type { RunStore } from "./runs.ts";
 
@@ -14,6 +15,7 @@ import type { RunStore } from "./runs.ts";
 
 export interface MapsOptions {
   queue: MapQueue;
+  cache: OutcomeCache;
   pools: Pools;
   runs: RunStore;
   logs: RunLogs;
@@ -235,13 +237,14 @@ export class Maps {
 
   /** Starts working: readies the module, which a restarted agent has to do again. */
   async #begin(map: ActiveMap): Promise<void> {
-    const { pools, queue, logs } = this.#options;
+    const { pools, queue, cache, logs } = this.#options;
     const { id: run } = map.job;
     try {
       const { pool } = await pools.load(map.spec.module);
       if (map.feed || map.ending) return;
       map.feed = new Feed(run, map.spec, pool, {
         queue,
+        cache,
         logFile: (id, replica) => logs.file(id, replica),
         onProgress: () => this.#changes.announce(run),
         onFirstError: () =>

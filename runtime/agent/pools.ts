@@ -22,7 +22,7 @@ export interface PoolsOptions {
   envs: EnvStore;
   files: FileStore;
   logs: RunLogs;
-  onGroup(pid: number): void;
+  onGroup: (pid: number) => void;
 }
 
 export interface ReadyPool {

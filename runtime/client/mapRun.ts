@@ -189,7 +189,7 @@ export class MapRun<T> implements AsyncIterable<MapOutcome<T>>, AsyncDisposable 
       const feeder = new Feeder(this.#session, this.id, () => this.#create(), this.#stop.signal);
       await feeder.send(chunkInputs(inputs, accepted));
     } catch (error) {
-      this.#beginning.reject(error as Error);
+      this.#beginning.reject(error);
       if (isEnded(error)) return;
       const kept = error instanceof NotSent;
       this.#feedError = kept ? error.cause : error;

@@ -45,7 +45,7 @@ export class Session {
     this.#options = options;
   }
 
-  async request<K extends keyof Methods & string>(
+  async request<K extends keyof Methods>(
     method: K,
     params: Params<Methods[K]>,
     options?: RequestOptions,
@@ -60,7 +60,7 @@ export class Session {
     }
   }
 
-  async *stream<K extends keyof Methods & string>(
+  async *stream<K extends keyof Methods>(
     method: K,
     params: Params<Methods[K]>,
     options: RequestOptions & { background?: boolean } = {},

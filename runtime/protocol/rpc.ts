@@ -119,7 +119,7 @@ export class Peer<Theirs extends Catalogue, Mine extends Catalogue = Record<neve
     options: RequestOptions = {},
     onItem?: OnItem,
   ): Promise<Received<Result<Theirs[K]>>> {
-    return (await this.#open(method, params, options, onItem)) as Received<Result<Theirs[K]>>;
+    return (await this.#open(method, params, options, onItem));
   }
 
   /** Sends a request that is not answered. */
@@ -163,7 +163,7 @@ export class Peer<Theirs extends Catalogue, Mine extends Catalogue = Record<neve
           next.taken();
         } else if (end) {
           if ("error" in end) throw end.error;
-          return end.received as Received<Result<Theirs[K]>>;
+          return end.received;
         } else {
           await new Promise<void>((resolve) => (wake = resolve));
           wake = undefined;
@@ -321,7 +321,7 @@ export class Peer<Theirs extends Catalogue, Mine extends Catalogue = Record<neve
     try {
       const params = parse(method.params, header, type);
       // A handler that answers at once is answered at once: a turn of the microtask queue counts on the warm path.
-      const answer = handler(params as never, served as Incoming<never>);
+      const answer = handler(params, served);
       if (answer instanceof Promise) answer.then(finish, fail);
       else finish(answer);
     } catch (error) {

@@ -34,5 +34,5 @@ export const mapOptionsSchema = v.strictObject({
 export function checkMapOptions(options: unknown): MapOptions {
   const parsed = v.safeParse(mapOptionsSchema, options);
   if (!parsed.success) throw specError("map options", parsed.issues);
-  return parsed.output as MapOptions;
+  return parsed.output;
 }

@@ -91,7 +91,7 @@ export function bounded<T>(returned: PromiseLike<T>, context: CallContext, timeo
       },
       (error: unknown) => {
         clearTimeout(timer);
-        reject(error as Error);
+        reject(error);
       },
     );
   });

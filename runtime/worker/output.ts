@@ -55,9 +55,9 @@ export class Output {
               );
         this.#write(run.log, name, run.index, text);
         const done = typeof encoding === "function" ? encoding : callback;
-        if (typeof done === "function") process.nextTick(done as () => void);
+        if (typeof done === "function") process.nextTick(done);
         return true;
-      }) as typeof stream.write;
+      });
     }
   }
 

@@ -18,7 +18,7 @@ type Anything = Record<string, never>;
 type Functions = Record<string, any>;
 
 async function load(name: string, text: string, options: object = {}): Promise<Functions> {
-  return (await local.import<Anything>(await home.write(name, text), options)) as Functions;
+  return (await local.import<Anything>(await home.write(name, text), options));
 }
 
 describe("a call", () => {
@@ -58,7 +58,7 @@ describe("a call", () => {
       new Uint8Array([1, 2, 3]),
       Buffer.from("bytes"),
       new Float64Array(10_000).fill(0.5),
-      [1, , 3],
+      Object.assign([1], { 2: 3 }),
       "\ud800",
     ];
     for (const value of values) expect(await echo(value)).toEqual(value);

@@ -262,6 +262,23 @@ describe("a map", () => {
     expect(lines.filter((line) => line.startsWith("line ")).sort()).toEqual(["line 1", "line 2", "line 3", "line 7"]);
   });
 
+  test("takes values from earlier runs of the same code over the same inputs, when asked to", async () => {
+    const text =
+      "export const f = (x: number) => { if (x === 99) throw new Error('no'); return [x, process.hrtime.bigint()]; };";
+    const { f: timed } = (await local.import(await home.write("timed.ts", text))) as typeof f;
+    const first = (await timed!.map(range(30), { cache: true }).toArray()) as [number, bigint][];
+    const again = (await timed!.map(range(40), { cache: true }).toArray()) as [number, bigint][];
+    expect(again.slice(0, 30)).toEqual(first);
+    expect(again.length).toBe(40);
+    const without = (await timed!.map(range(30)).toArray()) as [number, bigint][];
+    expect(without.some(([, at], i) => at === first[i]![1])).toBe(false);
+    const { f: edited } = (await local.import(
+      await home.write("timed.ts", `${text} // edited\nexport const g = 1;`),
+    )) as typeof f;
+    const other = (await edited!.map(range(30), { cache: true }).toArray()) as [number, bigint][];
+    expect(other.some(([, at], i) => at === first[i]![1])).toBe(false);
+  });
+
   test("survives the death of its agent: every input has one outcome", async () => {
     const run: MapRun<number> = f["slow"].map(range(400));
     await until(
