@@ -52,6 +52,7 @@ test.each<[string, Uint8Array]>([
   ["a view behind the end of its buffer", ascii('d[["Uint8Array",1,0,4000000000],["ArrayBuffer","AAAA"]]')],
   ["a buffer of a length", ascii('d[["ArrayBuffer",1],4000000000]')],
   ["a Buffer of a number", ascii('d[["Buffer",1],4000000000]')],
+  ["a Buffer of text", ascii('d[["Buffer",1],"text"]')],
   ["a blob that is not there", ascii('d[["ArrayBuffer",1],{"blob":2},0]')],
   ["a blob named by a property of every array", ascii('d[["ArrayBuffer",1],{"blob":2},"length"]')],
   ["a BigInt of other text", ascii('d[["BigInt","0x10"]]')],
