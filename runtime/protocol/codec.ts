@@ -206,9 +206,8 @@ function readBlobs(buffer: Buffer): unknown {
     if (at + word > buffer.byteLength) throw new Error("a blob is missing");
     const from = at + word;
     at = from + buffer.readUInt32LE(at);
-    if (at > buffer.byteLength) throw new Error("a blob reaches over its end");
     blobs.push(buffer.subarray(from, at));
   }
-  if (at !== buffer.byteLength) throw new Error("bytes are left over behind its last blob");
+  if (at !== buffer.byteLength) throw new Error("its last blob does not end where it does");
   return decodeRich(checkedText(buffer, textAt, textEnd, maxRichTextDepth), blobs);
 }

@@ -46,8 +46,9 @@ function revivers(blobs: readonly Uint8Array[]): Record<string, (payload: unknow
     ArrayBuffer: (payload) => {
       if (typeof payload === "string") return exactBuffer(Buffer.from(payload, "base64"));
       const number = isObject(payload) ? (payload as { blob?: unknown }).blob : undefined;
-      const blob = typeof number === "number" ? blobs[number] : undefined;
-      if (typeof number !== "number" || !blob) throw new Error("it refers to a blob that is not there");
+      if (typeof number !== "number") throw new Error("it holds a buffer without bytes");
+      const blob = blobs[number];
+      if (!blob) throw new Error("it refers to a blob that is not there");
       let buffer = buffers.get(number);
       if (!buffer) buffers.set(number, (buffer = exactBuffer(blob)));
       return buffer;

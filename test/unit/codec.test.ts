@@ -315,6 +315,7 @@ describe("a value that cannot be sent", () => {
   test("a value over the limit is refused both ways, at the byte", () => {
     for (const value of [
       "x".repeat(97),
+      "é".repeat(60),
       { d: new Date(0), s: "x".repeat(60) },
       new Uint8Array(100),
       [new Uint8Array(40_000)],
