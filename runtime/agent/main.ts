@@ -34,6 +34,7 @@ import { markerVariable, Reaper, sweepLeftovers } from "./reaper.ts";
 import { RunStore } from "./runs.ts";
 
 const tokenBytes = 32;
+const pruneEveryMs = 10_000;
 /** Exit status of an agent that found another one running in its folder. */
 const notNeeded = 0;
 
@@ -68,7 +69,12 @@ export class Agent {
     });
     this.#cleanup.defer(() => this.#runs.close());
     const logs = new RunLogs(join(folder, "logs"));
-    for (const run of this.#runs.prune()) void logs.remove(run);
+    const prune = () => {
+      for (const run of this.#runs.prune()) void logs.remove(run);
+    };
+    prune();
+    const pruner = setInterval(() => this.#runs.isPruneDue && prune(), pruneEveryMs);
+    this.#cleanup.defer(() => clearInterval(pruner));
     const files = new FileStore(join(folder, "files"));
     const envs = new EnvStore(join(folder, "envs"), { marker, onGroup: (pid) => reaper.add(pid) });
     void envs.sweep();

@@ -26,6 +26,7 @@ export class RunStore {
   readonly #page: StatementSync;
   readonly #unwritten = new Map<RunId, { record: RunRecord; result: StoredResult | undefined }>();
   #timer: NodeJS.Timeout | undefined;
+  #callsSincePrune = 0;
 
   constructor(file: string, onCorrupt: (movedTo: string) => void) {
     this.#database = openOrReplace(file, onCorrupt);
@@ -40,6 +41,7 @@ export class RunStore {
 
   save(record: RunRecord, result?: StoredResult): void {
     const before = this.#unwritten.get(record.id);
+    if (!before && record.kind === "call") this.#callsSincePrune++;
     this.#unwritten.set(record.id, { record, result: result ?? before?.result });
     this.#timer ??= setTimeout(() => this.flush(), writeEveryMs);
   }
@@ -64,8 +66,14 @@ export class RunStore {
     return this.#page.all(before ?? "~", limit).map((row) => JSON.parse(row["record"] as string) as RunRecord);
   }
 
+  /** Whether enough calls came since the last time for `prune` to be worth its while. */
+  get isPruneDue(): boolean {
+    return this.#callsSincePrune > keptCalls / 2;
+  }
+
   /** Forgets all but the newest calls and returns the ids of those forgotten. */
   prune(): RunId[] {
+    this.#callsSincePrune = 0;
     return this.#database
       .prepare(
         `DELETE FROM run WHERE json_extract(record, '$.kind') = 'call' AND id <
