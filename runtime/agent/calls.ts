@@ -61,8 +61,8 @@ export class Calls implements Workload {
     if (slot.slices.size > 0) return "wait";
     if (slot.calls >= this.#pool.module.env.concurrency) return "none";
     const call = this.#waiting.shift()!;
-    if (call.incoming.signal.aborted) {
-      call.reject(call.incoming.signal.reason as Error);
+    if (call.incoming.cancellation.aborted) {
+      call.reject(call.incoming.cancellation.reason as Error);
       return "given";
     }
     void this.#work(call, slot);
@@ -84,9 +84,11 @@ export class Calls implements Workload {
     const { timeoutMs } = params;
     const overtime =
       timeoutMs === undefined ? undefined : setTimeout(() => replica.kill("timeout"), timeoutMs + overtimeMs);
-    const { signal } = incoming;
+    const { cancellation: signal } = incoming;
     let grace: NodeJS.Timeout | undefined;
-    const cancel = () => (grace = setTimeout(() => replica.kill("cancelled"), cancelGraceMs));
+    const cancel = () => {
+      grace = setTimeout(() => replica.kill("cancelled"), cancelGraceMs);
+    };
     signal.addEventListener("abort", cancel, { once: true });
     try {
       const request = {

@@ -108,7 +108,14 @@ export class Connection {
       },
       "file.get": async ({ hash }) => ({ result: {}, body: await files.get(hash) }),
 
+      "bundle.get": ({ hash }) => {
+        const bundle = runs.bundle(hash);
+        if (!bundle) throw new FarcallError("run.unknown", `The agent does not know the bundle ${hash}.`);
+        return { result: { bundle } };
+      },
+
       "module.load": async ({ module }, incoming) => {
+        runs.saveBundle(module.bundle);
         const ready = await pools.load(module, {
           signal: incoming.signal,
           onOutput: (line) => void incoming.send({ line }),
@@ -140,7 +147,7 @@ export class Connection {
           error: null,
           costUsd: 0,
           source: module.source,
-          bundle: module.bundle,
+          bundle: module.bundle.hash,
         };
         runs.save(record);
         agent.changes.announce(run);
@@ -166,7 +173,7 @@ export class Connection {
               return answer;
             },
             async (error: unknown) => {
-              end(incoming.signal.aborted ? "cancelled" : "failed");
+              end(incoming.cancellation.aborted ? "cancelled" : "failed");
               await this.#follower?.flush(run);
               throw error;
             },

@@ -85,6 +85,7 @@ export class Maps {
     const job =
       existing ??
       (await this.#options.queue.createJob({ id: run, spec: JSON.stringify(spec), createdAtMs: Date.now() }));
+    this.#options.runs.saveBundle(spec.module.bundle);
     const map = this.#active.get(run) ?? (job.state === "run" || job.state === "pause" ? this.#track(job) : undefined);
     if (map) {
       map.feeders.add(feeder);
@@ -162,7 +163,7 @@ export class Maps {
       error: stored?.error ?? null,
       costUsd: 0,
       source: spec.module.source,
-      bundle: spec.module.bundle,
+      bundle: spec.module.bundle.hash,
     };
   }
 

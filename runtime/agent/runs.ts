@@ -1,6 +1,6 @@
 import { renameSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
-import type { RunRecord } from "../protocol/messages.ts";
+import type { BundleRef, RunRecord } from "../protocol/messages.ts";
 import type { RunId } from "../spec/names.ts";
 
 /**
@@ -13,6 +13,8 @@ const writeEveryMs = 100;
 /** Results of calls above this are not kept; the caller got them. */
 const maxStoredResultBytes = 1024 * 1024;
 const keptCalls = 2_000;
+const rowsAtATime = 16;
+const retryMs = 2_000;
 
 export interface StoredResult {
   ok: boolean;
@@ -43,7 +45,7 @@ export class RunStore {
     const before = this.#unwritten.get(record.id);
     if (!before && record.kind === "call") this.#callsSincePrune++;
     this.#unwritten.set(record.id, { record, result: result ?? before?.result });
-    this.#timer ??= setTimeout(() => this.flush(), writeEveryMs);
+    this.#timer ??= setTimeout(() => this.#write(), writeEveryMs);
   }
 
   get(id: RunId): RunRecord | undefined {
@@ -58,6 +60,17 @@ export class RunStore {
     const row = this.#byId.get(id);
     if (!row || row["ok"] === null) return undefined;
     return { ok: row["ok"] === 1, body: (row["result"] as Uint8Array | null) ?? undefined };
+  }
+
+  saveBundle(bundle: BundleRef): void {
+    this.#database
+      .prepare("INSERT OR IGNORE INTO bundle (hash, files) VALUES (?, ?)")
+      .run(bundle.hash, JSON.stringify(bundle));
+  }
+
+  bundle(hash: string): BundleRef | undefined {
+    const row = this.#database.prepare("SELECT files FROM bundle WHERE hash = ?").get(hash);
+    return row && (JSON.parse(row["files"] as string) as BundleRef);
   }
 
   /** Newest first, those before `before` in that order. */
@@ -84,24 +97,40 @@ export class RunStore {
       .map((row) => row["id"] as string);
   }
 
-  /** Writes what has gathered. A disk that is full keeps it in memory, to be tried again. */
+  /** Writes all that has gathered. */
   flush(): void {
-    clearTimeout(this.#timer);
+    while (this.#unwritten.size > 0 && this.#writeSome(Number.POSITIVE_INFINITY));
+  }
+
+  /** A little at a time: a call that waits for a long write would notice. */
+  #write(): void {
     this.#timer = undefined;
+    const more = this.#writeSome(rowsAtATime);
     if (this.#unwritten.size === 0 || !this.#database.isOpen) return;
+    this.#timer = setTimeout(() => this.#write(), more ? 0 : retryMs);
+    this.#timer.unref();
+  }
+
+  /** False when the disk is full or the like; the records stay, to be tried again. */
+  #writeSome(rows: number): boolean {
+    if (!this.#database.isOpen) return false;
+    let left = rows;
+    const written: RunId[] = [];
     try {
       this.#database.exec("BEGIN");
-      for (const { record, result } of this.#unwritten.values()) {
+      for (const [id, { record, result }] of this.#unwritten) {
+        if (left-- <= 0) break;
         const body = result?.body && result.body.byteLength <= maxStoredResultBytes ? result.body : null;
-        this.#upsert.run(record.id, JSON.stringify(record), result ? Number(result.ok) : null, body);
+        this.#upsert.run(id, JSON.stringify(record), result ? Number(result.ok) : null, body);
+        written.push(id);
       }
       this.#database.exec("COMMIT");
-      this.#unwritten.clear();
     } catch {
       if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
-      this.#timer = setTimeout(() => this.flush(), writeEveryMs * 20);
-      this.#timer.unref();
+      return false;
     }
+    for (const id of written) this.#unwritten.delete(id);
+    return true;
   }
 
   close(): void {
@@ -135,6 +164,7 @@ function open(file: string): DatabaseSync {
       PRAGMA journal_mode = WAL;
       PRAGMA synchronous = NORMAL;
       CREATE TABLE IF NOT EXISTS run (id TEXT PRIMARY KEY, record TEXT NOT NULL, ok INTEGER, result BLOB) WITHOUT ROWID;
+      CREATE TABLE IF NOT EXISTS bundle (hash TEXT PRIMARY KEY, files TEXT NOT NULL) WITHOUT ROWID;
       SELECT count(*) FROM (SELECT 1 FROM run LIMIT 1);
     `);
     return database;

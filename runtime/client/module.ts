@@ -46,7 +46,8 @@ export class RemoteModule {
     this.#options = options;
     this.bundle = built;
     this.ref = { bundle: bundleRef(built), env, source: { file: built.sourceFile, root: built.sourceRoot } };
-    this.mapper = new StackMapper(session, this.ref, built.contents);
+    const { bundle: ref, source } = this.ref;
+    this.mapper = new StackMapper(session, { source, bundle: built.hash }, { ref, contents: built.contents });
   }
 
   /** Bundles a file. Nothing is sent before the first call or `load`. */

@@ -9,7 +9,8 @@ import type { Session } from "./session.ts";
  */
 export interface SourcePlace {
   source: RunRecord["source"];
-  bundle: BundleRef;
+  /** Hash of the bundle. */
+  bundle: string;
 }
 
 /** `at name (file:///…/bundles/<hash>/<path>:line:column)` and its forms without a name or parentheses. */
@@ -22,13 +23,19 @@ export class StackMapper {
   readonly #session: Session;
   readonly #place: SourcePlace;
   readonly #maps = new Map<string, Promise<TraceMap | undefined>>();
-  readonly #local: ReadonlyMap<string, Uint8Array>;
+  readonly #contents: ReadonlyMap<string, Uint8Array>;
+  #files: Promise<BundleRef["files"]> | undefined;
 
-  /** `local` holds files by hash that need not be fetched from the agent. */
-  constructor(session: Session, place: SourcePlace, local: ReadonlyMap<string, Uint8Array> = new Map()) {
+  /** With `local`, the bundle and its files by hash, nothing needs to be fetched from the agent. */
+  constructor(
+    session: Session,
+    place: SourcePlace,
+    local?: { ref: BundleRef; contents: ReadonlyMap<string, Uint8Array> },
+  ) {
     this.#session = session;
     this.#place = place;
-    this.#local = local;
+    this.#contents = local?.contents ?? new Map();
+    if (local) this.#files = Promise.resolve(local.ref.files);
   }
 
   /** Maps the stack of an error, of its causes and of the errors it gathers, in place. Never throws. */
@@ -56,7 +63,7 @@ export class StackMapper {
     const found = framePattern.exec(line);
     if (!found) return line;
     const [, before = "", hash, path = "", lineText, columnText, after = ""] = found;
-    if (hash !== this.#place.bundle.hash) return line;
+    if (hash !== this.#place.bundle) return line;
     const map = await this.#mapOf(path).catch(() => undefined);
     if (!map) return line;
     const { originalPositionFor } = await import("@jridgewell/trace-mapping");
@@ -74,10 +81,13 @@ export class StackMapper {
   }
 
   async #load(path: string): Promise<TraceMap | undefined> {
-    const file = this.#place.bundle.files.find((each) => each.path === path);
+    this.#files ??= this.#session
+      .request("bundle.get", { hash: this.#place.bundle }, { timeoutMs: mapTimeoutMs })
+      .then(({ value }) => value.bundle.files);
+    const file = (await this.#files).find((each) => each.path === path);
     if (!file) return undefined;
     const content =
-      this.#local.get(file.hash) ??
+      this.#contents.get(file.hash) ??
       (await this.#session.request("file.get", { hash: file.hash }, { timeoutMs: mapTimeoutMs })).body;
     const { TraceMap: Map } = await import("@jridgewell/trace-mapping");
     return new Map(Buffer.from(content).toString("utf8"));

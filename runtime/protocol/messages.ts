@@ -105,7 +105,8 @@ export const runSchema = v.object({
   error: v.nullable(failureSchema),
   costUsd: v.number(),
   source: sourceSchema,
-  bundle: bundleSchema,
+  /** Hash of the bundle that ran. */
+  bundle: hash,
 });
 export type RunRecord = v.InferOutput<typeof runSchema>;
 
@@ -173,6 +174,9 @@ export const agentMethods = {
   "file.put": { params: v.object({ hash }), result: nothing },
   /** Result body: the file. */
   "file.get": { params: v.object({ hash }), result: nothing },
+
+  /** What a bundle consists of, for those who know it by its hash only. */
+  "bundle.get": { params: v.object({ hash }), result: v.object({ bundle: bundleSchema }) },
 
   /** Readies the env, imports the bundle in a replica and says what it exports. Items are lines of progress. */
   "module.load": {

@@ -15,6 +15,7 @@ class MemoryTransport implements Transport {
   #handlers: TransportHandlers | undefined;
   #waiting: (Uint8Array | "close")[] = [];
   #open = true;
+  #ended = false;
 
   join(other: MemoryTransport): void {
     this.#other = other;
@@ -61,7 +62,10 @@ class MemoryTransport implements Transport {
   #deliver(entry: Uint8Array | "close"): void {
     const handlers = this.#handlers;
     if (!handlers) this.#waiting.push(entry);
-    else if (entry === "close") handlers.onClose();
-    else handlers.onFrame(entry);
+    else if (this.#ended) return;
+    else if (entry === "close") {
+      this.#ended = true;
+      handlers.onClose();
+    } else handlers.onFrame(entry);
   }
 }

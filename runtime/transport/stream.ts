@@ -29,19 +29,25 @@ class StreamTransport implements Transport {
   constructor(stream: Duplex, limitBytes: number) {
     this.#stream = stream;
     this.#limitBytes = limitBytes;
+    // From the beginning: a stream may break or close before anybody has called `start`.
+    stream.on("error", (cause: Error) => {
+      this.#cause ??= cause;
+    });
+    stream.on("close", () => {
+      this.#closed = true;
+      this.#handlers?.onClose(this.#cause);
+    });
   }
 
   start(handlers: TransportHandlers): void {
     this.#handlers = handlers;
+    if (this.#closed) {
+      queueMicrotask(() => handlers.onClose(this.#cause));
+      return;
+    }
     this.#stream.on("data", (part: Buffer) => this.#take(part));
-    this.#stream.on("error", (cause: Error) => {
-      this.#cause ??= cause;
-    });
     this.#stream.on("end", () => this.#stream.destroy());
-    this.#stream.on("close", () => {
-      this.#closed = true;
-      handlers.onClose(this.#cause);
-    });
+    this.#stream.resume();
   }
 
   send(frame: Uint8Array): void {

@@ -90,6 +90,8 @@ export class WebSocketTransport implements Transport {
     socket.binaryType = "nodebuffer";
     socket.on("error", (cause) => {
       this.#cause ??= cause;
+      // Left alone, the library waits half a minute for the other side's farewell.
+      socket.terminate();
     });
     socket.on("message", (data: Buffer) => {
       if (this.#handlers) this.#handlers.onFrame(data);
@@ -106,7 +108,7 @@ export class WebSocketTransport implements Transport {
     const early = this.#early;
     this.#early = [];
     for (const frame of early) handlers.onFrame(frame);
-    if (this.#closed) handlers.onClose(this.#cause);
+    if (this.#closed) queueMicrotask(() => handlers.onClose(this.#cause));
   }
 
   send(frame: Uint8Array): void {

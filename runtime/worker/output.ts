@@ -44,7 +44,7 @@ export class Output {
     for (const name of ["stdout", "stderr"] as const) {
       const stream = process[name];
       const raw = stream.write.bind(stream);
-      stream.write = ((chunk: unknown, encoding?: unknown, callback?: unknown) => {
+      stream.write = (chunk: unknown, encoding?: unknown, callback?: unknown) => {
         const run = this.#attribute();
         if (!run) return raw(chunk as string, encoding as BufferEncoding, callback as () => void);
         const text =
@@ -57,7 +57,7 @@ export class Output {
         const done = typeof encoding === "function" ? encoding : callback;
         if (typeof done === "function") process.nextTick(done);
         return true;
-      });
+      };
     }
   }
 
