@@ -21,7 +21,6 @@ interface Call {
   incoming: Incoming<Item<AgentMethods["call"]>>;
   resolve(answer: CallAnswer): void;
   reject(error: Error): void;
-  onBegin(): void;
 }
 
 export class Calls implements Workload {
@@ -33,6 +32,7 @@ export class Calls implements Workload {
 
   constructor(pool: Pool) {
     this.#pool = pool;
+    pool.add(this);
   }
 
   get maxReplicas(): number {
@@ -43,16 +43,16 @@ export class Calls implements Workload {
     return Math.ceil((this.#waiting.length + this.#active) / this.#pool.module.env.concurrency);
   }
 
-  run(
-    params: CallParams,
-    incoming: Call["incoming"],
-    logFile: (slot: Slot) => string,
-    onBegin: () => void,
-  ): Promise<CallAnswer> {
+  run(params: CallParams, incoming: Call["incoming"], logFile: (slot: Slot) => string): Promise<CallAnswer> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ params, incoming, logFile, resolve, reject, onBegin });
-      if (this.#active === 0 && this.#waiting.length === 1) this.#pool.add(this);
-      else this.#pool.dispatch();
+      const call = { params, incoming, logFile, resolve, reject };
+      // The shortest way, for the most common case: nobody waits and a replica has nothing to do.
+      const free = this.#waiting.length === 0 ? this.#pool.freeSlot() : undefined;
+      if (free) void this.#work(call, free);
+      else {
+        this.#waiting.push(call);
+        this.#pool.dispatch();
+      }
     });
   }
 
@@ -71,7 +71,6 @@ export class Calls implements Workload {
 
   fail(error: FarcallError): void {
     for (const call of this.#waiting.splice(0)) call.reject(error);
-    this.#leaveIfDone();
   }
 
   async #work(call: Call, slot: Slot): Promise<void> {
@@ -80,7 +79,6 @@ export class Calls implements Workload {
     slot.calls++;
     slot.lastRun = params.run;
     this.#active++;
-    call.onBegin();
     const { timeoutMs } = params;
     const overtime =
       timeoutMs === undefined ? undefined : setTimeout(() => replica.kill("timeout"), timeoutMs + overtimeMs);
@@ -118,11 +116,6 @@ export class Calls implements Workload {
       slot.calls--;
       this.#active--;
       this.#pool.finished(slot);
-      this.#leaveIfDone();
     }
-  }
-
-  #leaveIfDone(): void {
-    if (this.#waiting.length === 0 && this.#active === 0) this.#pool.remove(this);
   }
 }

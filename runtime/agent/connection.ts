@@ -5,6 +5,7 @@ import {
   type AgentMethods,
   type LogLine,
   type RunRecord,
+  type RunState,
 } from "../protocol/messages.ts";
 import { type Handlers, type Incoming, Peer } from "../protocol/rpc.ts";
 import { FarcallError } from "../spec/errors.ts";
@@ -14,7 +15,7 @@ import type { FileStore } from "./files.ts";
 import type { RunLogReader, RunLogs } from "./logs.ts";
 import { hasEnded, label, type Maps } from "./maps.ts";
 import type { Pools } from "./pools.ts";
-import type { RunStore } from "./runs.ts";
+import type { RunStore, StoredResult } from "./runs.ts";
 import type { Agent } from "./main.ts";
 
 /** One client: what it asks for, once it has shown the token. */
@@ -130,51 +131,43 @@ export class Connection {
         const { run } = params;
         this.#begin(run);
         const { module } = ready.pool;
-        const record: RunRecord = {
+        const createdAtMs = Date.now();
+        const record = (state: RunState, endedAtMs: number | null): RunRecord => ({
           id: run,
           kind: "call",
           label: label({ module, export: params.export }),
           env: module.env.name,
-          state: "running",
-          createdAtMs: Date.now(),
-          endedAtMs: null,
+          state,
+          createdAtMs,
+          endedAtMs,
           total: 1,
           accepted: 1,
-          done: 0,
-          failed: 0,
-          active: 1,
+          done: endedAtMs === null ? 0 : 1,
+          failed: state === "failed" || state === "cancelled" ? 1 : 0,
+          active: endedAtMs === null ? 1 : 0,
           replicas: 1,
           error: null,
           costUsd: 0,
           source: module.source,
           bundle: module.bundle.hash,
-        };
-        runs.save(record);
-        agent.changes.announce(run);
-        const end = (state: "done" | "failed" | "cancelled", result?: { ok: boolean; body: Uint8Array }) => {
-          const failed = state === "done" ? 0 : 1;
-          runs.save({ ...record, state, endedAtMs: Date.now(), active: 0, done: 1, failed }, result);
+        });
+        runs.begin(run, () => record("running", null));
+        const end = (state: RunState, result?: StoredResult) => {
+          const endedAtMs = Date.now();
+          runs.end(run, () => record(state, endedAtMs), result);
           agent.changes.announce(run);
+          return this.#follower?.flush(run);
         };
         return ready.calls
-          .run(
-            params,
-            incoming,
-            (slot) => logs.file(run, slot.replica.id),
-            () => undefined,
-          )
+          .run(params, incoming, (slot) => logs.file(run, slot.replica.id))
           .then(
-            async (answer) => {
-              end(answer.result.ok ? "done" : "failed", {
-                ok: answer.result.ok,
-                body: answer.body ?? new Uint8Array(),
-              });
-              await this.#follower?.flush(run);
-              return answer;
+            (answer) => {
+              const { ok } = answer.result;
+              const flushed = end(ok ? "done" : "failed", { ok, body: answer.body });
+              return flushed ? flushed.then(() => answer) : answer;
             },
             async (error: unknown) => {
-              end(incoming.cancellation.aborted ? "cancelled" : "failed");
-              await this.#follower?.flush(run);
+              await end(incoming.cancellation.aborted ? "cancelled" : "failed");
               throw error;
             },
           );
@@ -280,12 +273,11 @@ class LogFollower {
   }
 
   /** Sends what a run that ends has printed, so that its output is there before its result. */
-  async flush(run: RunId): Promise<void> {
+  flush(run: RunId): Promise<void> | undefined {
     this.#runs.delete(run);
-    if (!this.#grown.has(run) && !this.#readers.has(run)) return;
+    if (!this.#grown.has(run) && !this.#readers.has(run)) return undefined;
     this.#grown.add(run);
-    await this.#read();
-    this.#readers.delete(run);
+    return this.#read().finally(() => this.#readers.delete(run));
   }
 
   #read(): Promise<void> {

@@ -63,8 +63,8 @@ export class Pool {
   readonly #starting = new Set<Replica>();
   readonly #workloads = new Set<Workload>();
   #bootFailures = 0;
+  #idleSinceMs = 0;
   #exports: Promise<ExportInfo[]> | undefined;
-  #idleTimer: NodeJS.Timeout | undefined;
   #scheduled = false;
   #closed = false;
 
@@ -81,7 +81,15 @@ export class Pool {
   }
 
   get isIdle(): boolean {
-    return this.#workloads.size === 0 && [...this.#slots].every((slot) => slot.calls === 0 && slot.slices.size === 0);
+    for (const workload of this.#workloads) if (workload.wanted > 0) return false;
+    for (const slot of this.#slots) if (slot.calls > 0 || slot.slices.size > 0) return false;
+    return true;
+  }
+
+  /** Lets replicas go that have had nothing to do for a while; called now and then. */
+  retireIdle(nowMs: number): void {
+    if (!this.isIdle || this.#slots.size === 0) this.#idleSinceMs = nowMs;
+    else if (nowMs - this.#idleSinceMs > idleReplicaMs) for (const slot of this.#slots) this.recycle(slot);
   }
 
   /** Replicas this pool may have when nobody asks for another number. */
@@ -101,14 +109,11 @@ export class Pool {
     const used = [...this.#workloads].filter((other) => !other.urgent).map((other) => other.usedMs);
     if (used.length > 0) workload.usedMs = Math.max(workload.usedMs, Math.min(...used));
     this.#workloads.add(workload);
-    clearTimeout(this.#idleTimer);
-    this.#idleTimer = undefined;
     this.dispatch();
   }
 
   remove(workload: Workload): void {
     this.#workloads.delete(workload);
-    this.#armIdleTimer();
   }
 
   /** Looks for replicas with room and for work for them, once for all the changes of this tick. */
@@ -145,12 +150,22 @@ export class Pool {
     return false;
   }
 
+  /** A replica that has nothing to do at all. */
+  freeSlot(): Slot | undefined {
+    for (const slot of this.#slots) if (slot.calls === 0 && slot.slices.size === 0 && !slot.draining) return slot;
+    return undefined;
+  }
+
   /** A piece of work ended: its replica may have room again. */
   finished(slot: Slot): void {
     this.#bootFailures = 0;
     if (slot.draining && slot.calls === 0 && slot.slices.size === 0) void slot.replica.stop("stopped");
-    else this.wake();
-    this.#armIdleTimer();
+    else if (this.#hasWork) this.wake();
+  }
+
+  get #hasWork(): boolean {
+    for (const workload of this.#workloads) if (workload.wanted > 0) return true;
+    return false;
   }
 
   /** Replaces a replica as soon as it has done what it holds. */
@@ -161,7 +176,6 @@ export class Pool {
 
   async close(): Promise<void> {
     this.#closed = true;
-    clearTimeout(this.#idleTimer);
     const replicas = [...this.#starting, ...[...this.#slots].map((slot) => slot.replica)];
     await Promise.all(replicas.map((replica) => replica.stop("stopped")));
   }
@@ -190,7 +204,6 @@ export class Pool {
       });
       if (this.#closed) void replica.stop("stopped");
       this.wake();
-      this.#armIdleTimer();
       return exports;
     } catch (error) {
       replica.kill("stopped");
@@ -207,15 +220,5 @@ export class Pool {
     if (failure.code !== "worker.crashed" || this.#bootFailures >= maxBootFailures) {
       for (const workload of this.#workloads) workload.fail(failure);
     } else this.wake();
-  }
-
-  #armIdleTimer(): void {
-    if (this.#idleTimer || !this.isIdle || this.#closed) return;
-    this.#idleTimer = setTimeout(() => {
-      this.#idleTimer = undefined;
-      if (!this.isIdle) return;
-      for (const slot of this.#slots) this.recycle(slot);
-    }, idleReplicaMs);
-    this.#idleTimer.unref();
   }
 }

@@ -188,7 +188,9 @@ export class Pools {
   }
 
   #watch(): void {
+    const nowMs = performance.now();
     for (const { pool } of this.#ready.values()) {
+      pool.retireIdle(nowMs);
       const { memoryMiB } = pool.module.env;
       const shareMiB = (totalmem() / 2 ** 20) * 0.8;
       const limitMiB = memoryMiB === null ? shareMiB / Math.max(1, pool.slots.size) : memoryMiB * 1.25 + overheadMiB;

@@ -15,6 +15,8 @@ const maxStoredResultBytes = 1024 * 1024;
 const keptCalls = 2_000;
 const rowsAtATime = 16;
 const retryMs = 2_000;
+/** A call that lasts longer is recorded before it ends. */
+const lastingMs = 1_000;
 
 export interface StoredResult {
   ok: boolean;
@@ -28,6 +30,11 @@ export class RunStore {
   readonly #page: StatementSync;
   readonly #unwritten = new Map<RunId, { record: RunRecord; result: StoredResult | undefined }>();
   #timer: NodeJS.Timeout | undefined;
+  /** Calls that are running. */
+  readonly #live = new Map<RunId, () => RunRecord>();
+  /** Calls that have ended, not yet made into records: that too can wait. */
+  #ended: { record: () => RunRecord; result: StoredResult | undefined }[] = [];
+  #lastingTimer: NodeJS.Timeout | undefined;
   #callsSincePrune = 0;
 
   constructor(file: string, onCorrupt: (movedTo: string) => void) {
@@ -41,14 +48,28 @@ export class RunStore {
     this.#page = this.#database.prepare("SELECT record FROM run WHERE id < ? ORDER BY id DESC LIMIT ?");
   }
 
+  /** Notes a call that begins; its record is made if somebody asks, or if it lasts. */
+  begin(id: RunId, record: () => RunRecord): void {
+    this.#live.set(id, record);
+    this.#lastingTimer ??= setTimeout(() => this.#saveLasting(), lastingMs);
+  }
+
+  end(id: RunId, record: () => RunRecord, result?: StoredResult): void {
+    this.#live.delete(id);
+    this.#ended.push({ record, result });
+    this.#schedule(writeEveryMs);
+  }
+
   save(record: RunRecord, result?: StoredResult): void {
     const before = this.#unwritten.get(record.id);
-    if (!before && record.kind === "call") this.#callsSincePrune++;
     this.#unwritten.set(record.id, { record, result: result ?? before?.result });
-    this.#timer ??= setTimeout(() => this.#write(), writeEveryMs);
+    this.#schedule(writeEveryMs);
   }
 
   get(id: RunId): RunRecord | undefined {
+    const live = this.#live.get(id);
+    if (live) return live();
+    this.#gather();
     const unwritten = this.#unwritten.get(id);
     if (unwritten) return unwritten.record;
     const row = this.#byId.get(id);
@@ -71,6 +92,24 @@ export class RunStore {
   bundle(hash: string): BundleRef | undefined {
     const row = this.#database.prepare("SELECT files FROM bundle WHERE hash = ?").get(hash);
     return row && (JSON.parse(row["files"] as string) as BundleRef);
+  }
+
+  #gather(): void {
+    this.#callsSincePrune += this.#ended.length;
+    for (const { record, result } of this.#ended.splice(0)) this.save(record(), result);
+  }
+
+  #schedule(ms: number): void {
+    this.#timer ??= setTimeout(() => this.#write(), ms);
+  }
+
+  /** Saves the records of calls that have been running for a while, for whoever asks after a crash. */
+  #saveLasting(): void {
+    this.#lastingTimer = undefined;
+    for (const record of this.#live.values()) this.save(record());
+    if (this.#live.size === 0) return;
+    this.#lastingTimer = setTimeout(() => this.#saveLasting(), lastingMs * 10);
+    this.#lastingTimer.unref();
   }
 
   /** Newest first, those before `before` in that order. */
@@ -99,16 +138,17 @@ export class RunStore {
 
   /** Writes all that has gathered. */
   flush(): void {
+    for (const record of this.#live.values()) this.save(record());
+    this.#gather();
     while (this.#unwritten.size > 0 && this.#writeSome(Number.POSITIVE_INFINITY));
   }
 
   /** A little at a time: a call that waits for a long write would notice. */
   #write(): void {
-    this.#timer = undefined;
+    this.#gather();
     const more = this.#writeSome(rowsAtATime);
-    if (this.#unwritten.size === 0 || !this.#database.isOpen) return;
-    this.#timer = setTimeout(() => this.#write(), more ? 0 : retryMs);
-    this.#timer.unref();
+    this.#timer = undefined;
+    if (this.#unwritten.size > 0) this.#schedule(more ? 0 : retryMs);
   }
 
   /** False when the disk is full or the like; the records stay, to be tried again. */
@@ -136,6 +176,7 @@ export class RunStore {
   close(): void {
     this.flush();
     clearTimeout(this.#timer);
+    clearTimeout(this.#lastingTimer);
     if (this.#database.isOpen) this.#database.close();
   }
 }

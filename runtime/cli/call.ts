@@ -4,11 +4,11 @@ import type { MapOptions } from "../spec/map.ts";
 import { checkMapOptions } from "../spec/map.ts";
 import { openInput } from "./input.ts";
 import type { Invocation } from "./main.ts";
-import { envSpec, flag, openCluster, target, text, timeMs, whole } from "./options.ts";
+import { envSpec, flag, noMore, openCluster, target, text, timeMs, whole } from "./options.ts";
 import { LineOutput, outcomeLine } from "./output.ts";
 import { MapProgress } from "./progress.ts";
 import { reportError } from "./report.ts";
-import { errorJson, logLineText, paint, StatusLine, toJson } from "./terminal.ts";
+import { errorJson, logLineText, paint, sanitize, StatusLine, toJson } from "./terminal.ts";
 
 /** `farcall run` and `farcall map`. */
 
@@ -23,7 +23,7 @@ export async function runCommand({ words, values, signal }: Invocation): Promise
   const module = await cluster.cluster.openModule(file, {
     env: envSpec(values),
     signal,
-    onProgress: (each) => line.print(paint("dim", each)),
+    onProgress: (each) => line.print(paint("dim", sanitize(each, false))),
   });
   const { kind } = await module.find(name);
   await using output = await LineOutput.open(undefined);
@@ -49,24 +49,24 @@ export async function runCommand({ words, values, signal }: Invocation): Promise
 export async function mapCommand({ words, values, signal }: Invocation): Promise<number> {
   const usage = "farcall map FILE#EXPORT --input FILE|-|MODULE#EXPORT";
   const { file, name, rest } = target(words, usage);
-  if (rest.length > 0)
-    throw new FarcallError("usage", `${JSON.stringify(rest[0])} is one word too many.`, { hint: `Usage: ${usage}` });
+  noMore(rest, usage);
   const options = mapOptions(values);
   const resume = text(values, "resume");
   if (resume !== undefined && !isRunId(resume))
     throw new FarcallError("run.unknown", `${JSON.stringify(resume)} is not the id of a run.`);
   using line = new StatusLine();
   const env = envSpec(values);
-  const inputs = await openInput(text(values, "input"), signal);
+  using input = await openInput(text(values, "input"), signal);
   using cluster = closing(openCluster(values, (each) => line.print(logLineText(each))));
   const module = await cluster.cluster.openModule(file, {
     env,
     signal,
-    onProgress: (each) => line.print(paint("dim", each)),
+    onProgress: (each) => line.print(paint("dim", sanitize(each, false))),
   });
   await module.find(name);
   await using output = await LineOutput.open(text(values, "output"));
-  const run = module.map(name, inputs, { ...options, ...(resume === undefined ? {} : { run: resume }) });
+  signal.throwIfAborted();
+  const run = module.map(name, input.values, { ...options, ...(resume === undefined ? {} : { run: resume }) });
   const cancel = () => void run.cancel().catch(() => undefined);
   signal.addEventListener("abort", cancel, { once: true });
   if (flag(values, "detach")) {
@@ -82,8 +82,9 @@ export async function mapCommand({ words, values, signal }: Invocation): Promise
   try {
     for await (const batch of run.batches(flag(values, "unordered") ? "settled" : "index")) {
       for (const outcome of batch) {
-        if ("error" in outcome) failed++;
-        await output.write(outcomeLine(outcome));
+        const printed = outcomeLine(outcome);
+        if (printed.failed) failed++;
+        await output.write(printed.text);
       }
       await output.flush();
     }

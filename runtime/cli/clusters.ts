@@ -1,12 +1,13 @@
 import { Cluster } from "../cluster/cluster.ts";
 import { FarcallError } from "../spec/errors.ts";
 import type { Invocation } from "./main.ts";
-import { flag } from "./options.ts";
+import { flag, noMore } from "./options.ts";
 import { count, duration, paint, table, toJson } from "./terminal.ts";
 
 /** `farcall clusters`, `status` and `down`. */
 
-export async function clustersCommand({ values }: Invocation): Promise<number> {
+export async function clustersCommand({ words, values }: Invocation): Promise<number> {
+  noMore(words, "farcall clusters");
   const status = await statusOf("local");
   const row = {
     name: "local",
@@ -36,7 +37,8 @@ export async function clustersCommand({ values }: Invocation): Promise<number> {
 }
 
 export async function statusCommand({ words, values }: Invocation): Promise<number> {
-  const name = words[0] ?? "local";
+  const [name = "local", ...rest] = words;
+  noMore(rest, "farcall status [NAME]");
   const status = await statusOf(name);
   if (flag(values, "json")) {
     process.stdout.write(`${toJson(status ? { state: "up", ...status } : { state: "down" }, 2)}\n`);
@@ -48,10 +50,10 @@ export async function statusCommand({ words, values }: Invocation): Promise<numb
   }
   process.stdout.write(
     [
-      `${paint("bold", name)} is up: agent ${status.version} (${status.build}), pid ${status.pid}, Node ${status.nodeVersion}`,
+      `${paint("bold", name, "stdout")} is up: agent ${status.version} (${status.build}), pid ${status.pid}, Node ${status.nodeVersion}`,
       `up for ${duration(Date.now() - status.startedAtMs)}, ${count(status.residentMiB)} MiB, ${status.clients} clients, ${status.activeRuns} active runs`,
       `ends after ${duration(status.idleTimeoutMs)} without clients or work`,
-      ...status.warnings.map((warning) => paint("yellow", `warning: ${warning}`)),
+      ...status.warnings.map((warning) => paint("yellow", `warning: ${warning}`, "stdout")),
       "",
     ].join("\n"),
   );

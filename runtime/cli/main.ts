@@ -161,7 +161,8 @@ const interruptedStatus = 130;
 async function main(argv: string[]): Promise<number> {
   const [name, ...rest] = argv;
   if (name === undefined || name === "help" || name === "--help" || name === "-h") {
-    process.stdout.write(rest[0] && commands[rest[0]] ? commandHelp(rest[0], commands[rest[0]]!) : overview());
+    const about = rest.find((word) => Object.hasOwn(commands, word));
+    process.stdout.write(about === undefined ? overview() : commandHelp(about, commands[about]!));
     return name === undefined ? 2 : 0;
   }
   if (name === "--version" || name === "-v") {
@@ -224,13 +225,18 @@ function commandHelp(name: string, command: Command): string {
 }
 
 // A reader that has had enough (`farcall results RUN | head`) is no error.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(0);
+  process.stderr.write(`error: Cannot write to standard output: ${error.message}.\n`);
+  process.exit(2);
+});
+// Nobody is left to be told.
+process.stderr.on("error", () => undefined);
 
-main(process.argv.slice(2)).then(
-  (status) => {
-    process.exitCode = status;
-  },
-  async (error: unknown) => {
-    process.exitCode = (await import("./report.ts")).reportError(error);
-  },
-);
+/** Ends the process when all it said is written, whatever the user's input module may still be waiting for. */
+function end(status: number): void {
+  process.exitCode = status;
+  process.stdout.write("", () => process.stderr.write("", () => process.exit(status)));
+}
+
+main(process.argv.slice(2)).then(end, async (error: unknown) => end((await import("./report.ts")).reportError(error)));

@@ -33,15 +33,18 @@ export function whole(values: Values, name: string, min: number): number | undef
 
 const unitsMs: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
 
+/** Timers take no more than 2^31 ms, and some are set a little later than what was asked for. */
+const maxTimeMs = 500 * 3_600_000;
+
 /** A length of time such as `500ms`, `30s`, `5m` or `1h`, in milliseconds. */
 export function timeMs(values: Values, name: string): number | undefined {
   const given = text(values, name);
   if (given === undefined) return undefined;
   const [, amount, unit] = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(given) ?? [];
   const ms = Number(amount) * (unitsMs[unit ?? ""] ?? Number.NaN);
-  if (Number.isFinite(ms) && ms >= 1) return Math.round(ms);
+  if (ms >= 1 && ms <= maxTimeMs) return Math.round(ms);
   throw new FarcallError("usage", `--${name} is ${JSON.stringify(given)}.`, {
-    hint: "Give a number and its unit: 500ms, 30s, 5m or 1h.",
+    hint: "Give a number and its unit: 500ms, 30s, 5m or 1h; 500h at most.",
   });
 }
 
@@ -98,6 +101,12 @@ export function target(words: readonly string[], usage: string): { file: string;
     );
   }
   return { file: resolve(word.slice(0, at)), name: word.slice(at + 1), rest };
+}
+
+/** Throws `usage` when there are words that no option or argument has taken. */
+export function noMore(words: readonly string[], usage: string): void {
+  if (words.length > 0)
+    throw new FarcallError("usage", `${JSON.stringify(words[0])} is one word too many.`, { hint: `Usage: ${usage}` });
 }
 
 export function runArgument(words: readonly string[], usage: string): string {

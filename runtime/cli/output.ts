@@ -3,31 +3,33 @@ import { once } from "node:events";
 import { resolve } from "node:path";
 import type { Writable } from "node:stream";
 import type { MapOutcome } from "../client/outcomes.ts";
-import { FarcallError, messageOf } from "../spec/errors.ts";
+import { FarcallError, isDiskFull, messageOf } from "../spec/errors.ts";
 import { errorJson, toJson } from "./terminal.ts";
 
 /** Where JSON lines go: a file or standard output, no faster than it takes them. */
 export class LineOutput implements AsyncDisposable {
   readonly #stream: Writable;
-  readonly #isFile: boolean;
+  readonly #file: string | undefined;
   #pending = "";
   #error: Error | undefined;
 
-  private constructor(stream: Writable, isFile: boolean) {
+  private constructor(stream: Writable, file: string | undefined) {
     this.#stream = stream;
-    this.#isFile = isFile;
-    if (isFile) stream.on("error", (error) => (this.#error = error));
+    this.#file = file;
+    if (file === undefined) return;
+    const hint = "The run goes on; `farcall results RUN --output FILE` writes its outcomes elsewhere.";
+    stream.on("error", (cause) => (this.#error = cannotWrite(file, cause, hint)));
   }
 
   static async open(file: string | undefined): Promise<LineOutput> {
-    if (file === undefined || file === "-") return new LineOutput(process.stdout, false);
+    if (file === undefined || file === "-") return new LineOutput(process.stdout, undefined);
     const stream = createWriteStream(resolve(file));
     try {
       await once(stream, "open");
     } catch (cause) {
-      throw new FarcallError("usage", `Cannot write to ${file}: ${messageOf(cause)}.`, { cause });
+      throw cannotWrite(file, cause);
     }
-    return new LineOutput(stream, true);
+    return new LineOutput(stream, file);
   }
 
   async write(line: string): Promise<void> {
@@ -39,21 +41,46 @@ export class LineOutput implements AsyncDisposable {
     if (this.#error) throw this.#error;
     const text = this.#pending;
     this.#pending = "";
-    if (text !== "" && !this.#stream.write(text)) await once(this.#stream, "drain");
+    if (text !== "" && !this.#stream.write(text)) {
+      try {
+        await once(this.#stream, "drain");
+      } catch (error) {
+        throw this.#error ?? error;
+      }
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.flush();
-    if (!this.#isFile) return;
-    this.#stream.end();
-    await once(this.#stream, "close");
+    if (this.#file === undefined) return this.flush();
+    if (!this.#error) {
+      await this.flush();
+      this.#stream.end();
+    }
+    if (!this.#stream.closed) await once(this.#stream, "close").catch(() => undefined);
     if (this.#error) throw this.#error;
   }
 }
 
-/** One outcome as one line: `{"index":0,"value":…}` or `{"index":3,"error":{…}}`. */
-export function outcomeLine(outcome: MapOutcome<unknown>): string {
-  if ("error" in outcome)
-    return `{"index":${outcome.index},"error":${toJson(errorJson(outcome.error, outcome.attempts))}}`;
-  return `{"index":${outcome.index},"value":${toJson(outcome.value)}}`;
+function cannotWrite(file: string, cause: unknown, hint?: string): FarcallError {
+  const code = isDiskFull(cause) ? "disk.full" : "usage";
+  const options = hint === undefined ? { cause } : { cause, hint };
+  return new FarcallError(code, `Cannot write to ${file}: ${messageOf(cause)}.`, options);
+}
+
+/**
+ * One outcome as one line: `{"index":0,"value":…}` or `{"index":3,"error":{…}}`. A value that JSON cannot say is
+ * an error as well: it must not keep the lines of all others from being written.
+ */
+export function outcomeLine(outcome: MapOutcome<unknown>): { text: string; failed: boolean } {
+  const { index, attempts } = outcome;
+  let error: Error;
+  if ("error" in outcome) error = outcome.error;
+  else {
+    try {
+      return { text: `{"index":${index},"value":${toJson(outcome.value)}}`, failed: false };
+    } catch (thrown) {
+      error = thrown as Error;
+    }
+  }
+  return { text: `{"index":${index},"error":${toJson(errorJson(error, attempts))}}`, failed: true };
 }

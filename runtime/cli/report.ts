@@ -15,7 +15,7 @@ export function reportError(error: unknown): 1 | 2 {
   const lines: string[] = [];
   if (own) {
     lines.push(`${paint(["red", "bold"], "error")} ${paint("dim", own.code)}: ${sanitizeLines(own.message)}`);
-    if (own.hint) lines.push(`  ${own.hint}`);
+    if (own.hint) lines.push(`  ${sanitizeLines(own.hint)}`);
     if (own.cause instanceof Error && originOf(error) === undefined && own.code === "bundle.import-failed")
       lines.push(...describe(own.cause));
     else if (originOf(error) && own.cause instanceof Error) lines.push(...describe(own.cause));
@@ -33,7 +33,7 @@ export function describe(error: Error, depth = 0): string[] {
     origin?.replica === undefined ? "" : `replica ${origin.replica}`,
     origin?.attempts !== undefined && origin.attempts > 1 ? `${origin.attempts} attempts` : "",
   ].filter((part) => part !== "");
-  const head = `${paint(["red", "bold"], error.name)}: ${sanitizeLines(error.message)}`;
+  const head = `${paint(["red", "bold"], sanitize(error.name))}: ${sanitizeLines(error.message)}`;
   const lines = [where.length > 0 ? `${head} ${paint("dim", `(${where.join(", ")})`)}` : head];
   const frames = (error.stack ?? "").split("\n").filter((line) => /^\s*at /.test(line));
   lines.push(...frames.slice(0, 12).map((frame) => paint("dim", `  ${shorten(sanitize(frame.trim()))}`)));
@@ -92,5 +92,8 @@ function shorten(frame: string): string {
 }
 
 function sanitizeLines(text: string): string {
-  return text.split("\n").map(sanitize).join("\n");
+  return text
+    .split("\n")
+    .map((line) => sanitize(line))
+    .join("\n");
 }

@@ -1,8 +1,7 @@
 import type { RunRecord } from "../protocol/messages.ts";
 import { FarcallError } from "../spec/errors.ts";
 import type { Invocation } from "./main.ts";
-import { flag, openCluster, runArgument, whole } from "./options.ts";
-import { text } from "./options.ts";
+import { flag, noMore, openCluster, runArgument, text, whole } from "./options.ts";
 import { LineOutput, outcomeLine } from "./output.ts";
 import { reportError } from "./report.ts";
 import { count, duration, logLineText, sanitize, table, toJson } from "./terminal.ts";
@@ -11,7 +10,8 @@ import { count, duration, logLineText, sanitize, table, toJson } from "./termina
 
 const defaultLimit = 20;
 
-export async function runsCommand({ values }: Invocation): Promise<number> {
+export async function runsCommand({ words, values }: Invocation): Promise<number> {
+  noMore(words, "farcall runs");
   const cluster = openCluster(values, ignore);
   try {
     const records = await cluster.runs.list({ limit: whole(values, "limit", 1) ?? defaultLimit });
@@ -29,7 +29,7 @@ function row(record: RunRecord): Record<string, string> {
   return {
     RUN: id,
     KIND: kind,
-    FUNCTION: sanitize(label),
+    FUNCTION: sanitize(label, false),
     STATE: state,
     DONE: kind === "call" ? "" : `${count(done)}/${total === null ? "?" : count(total)}`,
     FAILED: failed > 0 ? count(failed) : "",
@@ -45,7 +45,7 @@ export async function logsCommand({ words, values, signal }: Invocation): Promis
     const run = await cluster.runs.open(id);
     await using output = await LineOutput.open(undefined);
     for await (const lines of run.logs({ follow: flag(values, "follow"), signal })) {
-      for (const line of lines) await output.write(flag(values, "json") ? toJson(line) : logLineText(line));
+      for (const line of lines) await output.write(flag(values, "json") ? toJson(line) : logLineText(line, "stdout"));
       await output.flush();
     }
     return 0;
@@ -77,8 +77,9 @@ export async function resultsCommand({ words, values, signal }: Invocation): Pro
     let failed = 0;
     for await (const batch of batches) {
       for (const outcome of batch) {
-        if ("error" in outcome) failed++;
-        await output.write(outcomeLine(outcome));
+        const printed = outcomeLine(outcome);
+        if (printed.failed) failed++;
+        await output.write(printed.text);
       }
       await output.flush();
     }

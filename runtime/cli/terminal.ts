@@ -1,16 +1,20 @@
-import { inspect, stripVTControlCharacters, styleText } from "node:util";
+import { stripVTControlCharacters, styleText } from "node:util";
 import type { LogLine } from "../protocol/messages.ts";
+import { FarcallError, messageOf } from "../spec/errors.ts";
 
 /** What the command line shows a person: on standard error, so that standard output holds results only. */
 
 type Style = Parameters<typeof styleText>[0];
+type Target = "stdout" | "stderr";
 
-/** Colours only on a terminal that wants them. */
-export function paint(style: Style, text: string): string {
-  return useColour ? styleText(style, text, { validateStream: false }) : text;
+/** Colours only on a terminal that wants them. `target` is where the text goes. */
+export function paint(style: Style, text: string, target: Target = "stderr"): string {
+  return usesColour(target) ? styleText(style, text, { validateStream: false }) : text;
 }
 
-const useColour = Boolean(process.stderr.isTTY) && !process.env["NO_COLOR"] && process.env["TERM"] !== "dumb";
+function usesColour(target: Target): boolean {
+  return Boolean(process[target].isTTY) && !process.env["NO_COLOR"] && process.env["TERM"] !== "dumb";
+}
 
 // Colours (SGR) may stay in what remote code printed; every other sequence could move the cursor, set the
 // title, write the clipboard or make the terminal answer, and is dropped.
@@ -20,7 +24,7 @@ const colourSequence = /\u001b\[[0-9;]*m/g;
 const controls = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g;
 
 /** Remote text, made safe to print. */
-export function sanitize(text: string): string {
+export function sanitize(text: string, useColour: boolean = usesColour("stderr")): string {
   let clean = "";
   let at = 0;
   for (const match of text.matchAll(colourSequence)) {
@@ -32,10 +36,11 @@ export function sanitize(text: string): string {
   return useColour && at > 0 ? `${clean}\u001b[0m` : clean;
 }
 
-export function logLineText({ replica, stream, index, text }: LogLine): string {
+export function logLineText({ replica, stream, index, text }: LogLine, target: Target = "stderr"): string {
   const where = `[${replica}${index === undefined ? "" : ` #${index}`}]`;
-  const line = sanitize(text);
-  return `${paint(replicaStyles[replica % replicaStyles.length]!, where)} ${stream === "stderr" ? paint("yellow", line) : line}`;
+  const line = sanitize(text, usesColour(target));
+  const style = replicaStyles[replica % replicaStyles.length]!;
+  return `${paint(style, where, target)} ${stream === "stderr" ? paint("yellow", line, target) : line}`;
 }
 
 const replicaStyles = ["cyan", "magenta", "blue", "green"] as const satisfies Style[];
@@ -107,13 +112,34 @@ export function table(rows: Record<string, string>[], right: readonly string[] =
 
 /**
  * A value as JSON. What JSON cannot say is said as close as it can be: a date as its ISO form, a Map and a Set
- * as arrays, a big integer as a string of digits, bytes in base64, `undefined` and NaN as null.
+ * as arrays, a big integer as a string of digits, bytes in base64, `undefined` and NaN as null. Characters that
+ * a terminal would act on are escaped. Throws `value.unserializable` for a value that contains itself.
  */
 export function toJson(value: unknown, indent?: number): string {
-  return JSON.stringify(value, plain, indent) ?? "null";
+  let text: string;
+  try {
+    text = JSON.stringify(value, plain, indent) ?? "null";
+  } catch (cause) {
+    throw new FarcallError("value.unserializable", `The value cannot be written as JSON: ${firstLine(cause)}.`, {
+      cause,
+      hint: "JSON knows no cycles; return plain data, or read the result with the library.",
+    });
+  }
+  return text.replace(acted, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
-function plain(_key: string, value: unknown): unknown {
+// JSON.stringify escapes the control characters below a space itself; these it leaves as they are.
+// oxlint-disable-next-line no-control-regex -- as above
+const acted = /[\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g;
+
+function firstLine(thrown: unknown): string {
+  return messageOf(thrown).split("\n")[0] ?? "";
+}
+
+function plain(this: unknown, key: string, given: unknown): unknown {
+  // A Buffer has turned itself into an object with an array of numbers already.
+  const own = (this as Record<string, unknown>)[key];
+  const value = ArrayBuffer.isView(own) ? own : given;
   if (typeof value === "bigint") return value.toString();
   if (value instanceof Map) return [...value];
   if (value instanceof Set) return [...value];
@@ -135,5 +161,3 @@ export function errorJson(error: Error, attempts?: number): Record<string, unkno
     ...(attempts === undefined ? {} : { attempts }),
   };
 }
-
-export { inspect };

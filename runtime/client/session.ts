@@ -45,19 +45,18 @@ export class Session {
     this.#options = options;
   }
 
-  async request<K extends keyof Methods>(
+  request<K extends keyof Methods>(
     method: K,
     params: Params<Methods[K]>,
     options?: RequestOptions,
     onItem?: OnItem,
   ): Promise<Received<Result<Methods[K]>>> {
-    const { peer } = this.#connected ?? (await this.connect());
+    const connected = this.#connected;
+    if (!connected) return this.connect().then(() => this.request(method, params, options, onItem));
     this.#hold();
-    try {
-      return await peer.request(method, params, options, onItem);
-    } finally {
-      this.#release();
-    }
+    const answer = connected.peer.request(method, params, options, onItem);
+    answer.then(this.#release, this.#release);
+    return answer;
   }
 
   async *stream<K extends keyof Methods>(
@@ -167,9 +166,9 @@ export class Session {
     if (this.#busy++ === 0) this.#connected?.transport.keepProcessAlive(true);
   }
 
-  #release(): void {
+  readonly #release = (): void => {
     if (--this.#busy === 0) this.#connected?.transport.keepProcessAlive(false);
-  }
+  };
 }
 
 export interface Connected {

@@ -13,9 +13,16 @@ const lengthBytes = 4;
 const maxHeaderBytes = 1024 * 1024;
 export const emptyBody = new Uint8Array(0);
 
+/** Throws `value.too-large` for a header that `decodeFrame` would refuse. */
 export function encodeFrame(header: object, body: Uint8Array = emptyBody): Uint8Array {
   const text = JSON.stringify(header);
   const headerBytes = Buffer.byteLength(text);
+  if (headerBytes > maxHeaderBytes) {
+    throw new FarcallError(
+      "value.too-large",
+      `A message cannot be sent: its header of ${headerBytes} bytes is over the limit of ${maxHeaderBytes}.`,
+    );
+  }
   const frame = Buffer.allocUnsafe(lengthBytes + headerBytes + body.byteLength);
   frame.writeUInt32LE(headerBytes, 0);
   frame.write(text, lengthBytes);

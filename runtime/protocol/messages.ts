@@ -36,17 +36,6 @@ export const failureSchema = v.object({
 });
 export type Failure = v.InferOutput<typeof failureSchema>;
 
-/** What either side may send besides the requests of its catalogue. */
-export const controlSchemas = {
-  reply: v.object({ type: v.literal("reply"), id: count, result: v.unknown() }),
-  fail: v.object({ type: v.literal("fail"), id: count, error: failureSchema }),
-  item: v.object({ type: v.literal("item"), id: count, item: v.unknown() }),
-  credit: v.object({ type: v.literal("credit"), id: count, credit: count }),
-  cancel: v.object({ type: v.literal("cancel"), id: count }),
-  ping: v.object({ type: v.literal("ping") }),
-  pong: v.object({ type: v.literal("pong") }),
-};
-
 /** A bundle as the agent needs to know it: which files, by hash, under which relative paths. */
 export const bundleSchema = v.object({
   hash,

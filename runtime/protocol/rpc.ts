@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { FarcallError, isDiskFull, isErrorCode, messageOf } from "../spec/errors.ts";
 import type { Transport } from "../transport/transport.ts";
 import { decodeFrame, emptyBody, encodeFrame } from "./frame.ts";
-import { controlSchemas, type Catalogue, type Failure, type Item, type Params, type Result } from "./messages.ts";
+import { failureSchema, type Catalogue, type Failure, type Item, type Params, type Result } from "./messages.ts";
 
 /**
  * Requests, replies and streams on any transport, the same in both directions.
@@ -123,13 +123,13 @@ export class Peer<Theirs extends Catalogue, Mine extends Catalogue = Record<neve
   }
 
   /** Sends a request and resolves with its reply. Rejects with the other side's error, or `connection.lost`. */
-  async request<K extends keyof Theirs & string>(
+  request<K extends keyof Theirs & string>(
     method: K,
     params: Params<Theirs[K]>,
     options: RequestOptions = {},
     onItem?: OnItem,
   ): Promise<Received<Result<Theirs[K]>>> {
-    return await this.#open(method, params, options, onItem);
+    return this.#open(method, params, options, onItem) as Promise<Received<Result<Theirs[K]>>>;
   }
 
   /** Sends a request that is not answered. */
@@ -215,6 +215,8 @@ export class Peer<Theirs extends Catalogue, Mine extends Catalogue = Record<neve
     if (signal?.aborted) return Promise.reject(asError(signal.reason));
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
+      const header = onItem ? { ...params, type: method, id, credit: streamWindow } : { ...params, type: method, id };
+      const frame = encodeFrame(header, body);
       let timer: NodeJS.Timeout | undefined;
       const settle = () => {
         this.#pending.delete(id);
@@ -259,23 +261,28 @@ export class Peer<Theirs extends Catalogue, Mine extends Catalogue = Record<neve
       };
       if (onItem) {
         pending.onItem = async (item, itemBody) => {
-          await onItem(item, itemBody);
-          this.#transport.send(encodeFrame({ type: "credit", id, credit: 1 }));
+          try {
+            await onItem(item, itemBody);
+            this.#transport.send(encodeFrame({ type: "credit", id, credit: 1 }));
+          } catch (error) {
+            if (this.#pending.has(id)) giveUp(asError(error));
+          }
         };
       }
       this.#pending.set(id, pending);
-      const header = onItem ? { ...params, type: method, id, credit: streamWindow } : { ...params, type: method, id };
-      this.#transport.send(encodeFrame(header, body));
+      this.#transport.send(frame);
     });
   }
 
   #receive(frame: Uint8Array): void {
+    // Frames may still come out of a transport that is being destroyed.
+    if (this.#closed) return;
     this.#silentTicks = 0;
     try {
       const { header, body } = decodeFrame(frame);
       const type = header["type"];
       if (typeof type !== "string") throw new FarcallError("protocol.invalid", "A message has no type.");
-      if (Object.hasOwn(controlSchemas, type)) this.#control(type as keyof typeof controlSchemas, header, body);
+      if (isControl(type)) this.#control(type, header, body);
       else this.#serve(type, header, body);
     } catch (error) {
       // A party that breaks the protocol once cannot be trusted to be in step again.
@@ -284,28 +291,28 @@ export class Peer<Theirs extends Catalogue, Mine extends Catalogue = Record<neve
     }
   }
 
-  #control(type: keyof typeof controlSchemas, header: Record<string, unknown>, body: Uint8Array): void {
-    const message = parse(controlSchemas[type] as v.GenericSchema<ControlMessage>, header, type);
-    switch (message.type) {
+  #control(type: ControlType, header: Record<string, unknown>, body: Uint8Array): void {
+    if (type === "ping") {
+      this.#transport.send(encodeFrame({ type: "pong" }));
+      return;
+    }
+    if (type === "pong") return;
+    const id = idOf(header);
+    switch (type) {
       case "reply":
-        this.#pending.get(message.id)?.resolve({ value: message.result, body });
+        this.#pending.get(id)?.resolve({ value: header["result"], body });
         return;
       case "fail":
-        this.#pending.get(message.id)?.reject(fromFailure(message.error));
+        this.#pending.get(id)?.reject(fromFailure(parse(failureSchema, header["error"], type)));
         return;
       case "item":
-        void this.#pending.get(message.id)?.onItem?.(message.item, body);
+        void this.#pending.get(id)?.onItem?.(header["item"], body);
         return;
       case "credit":
-        this.#serving.get(message.id)?.grant(message.credit);
+        this.#serving.get(id)?.grant(parse(creditSchema, header["credit"], type));
         return;
       case "cancel":
-        this.#serving.get(message.id)?.abort(new FarcallError("run.cancelled", "The caller cancelled."));
-        return;
-      case "ping":
-        this.#transport.send(encodeFrame({ type: "pong" }));
-        return;
-      case "pong":
+        this.#serving.get(id)?.abort(new FarcallError("run.cancelled", "The caller cancelled."));
         return;
     }
   }
@@ -313,24 +320,32 @@ export class Peer<Theirs extends Catalogue, Mine extends Catalogue = Record<neve
   #serve(type: string, header: Record<string, unknown>, body: Uint8Array): void {
     const method = Object.hasOwn(this.#options.methods, type) ? this.#options.methods[type] : undefined;
     const handler = method && this.#options.handlers[type];
-    const id = header["id"];
-    if (typeof id !== "number" || !Number.isSafeInteger(id) || id < 0) {
-      throw new FarcallError("protocol.invalid", "A request has no id.");
-    }
+    const id = idOf(header);
     if (!method || !handler) {
       this.#fail(id, new FarcallError("protocol.invalid", `There is no method ${JSON.stringify(type)}.`));
       return;
     }
     const credit = typeof header["credit"] === "number" ? header["credit"] : 0;
+    if (this.#serving.has(id)) throw new FarcallError("protocol.invalid", `There are two requests ${id}.`);
     const served = new Served(this.#transport, id, body, credit);
     if (id !== 0) this.#serving.set(id, served);
-    const finish = (answer: Answer<unknown>) => {
-      this.#serving.delete(id);
-      if (id !== 0) this.#transport.send(encodeFrame({ type: "reply", id, result: answer.result }, answer.body));
-    };
     const fail = (error: unknown) => {
       this.#serving.delete(id);
       this.#fail(id, error);
+    };
+    const finish = (answer: Answer<unknown>) => {
+      const unsent = served.unsent;
+      if (unsent) {
+        unsent.then(() => finish(answer), fail);
+        return;
+      }
+      this.#serving.delete(id);
+      if (id === 0) return;
+      try {
+        this.#transport.send(encodeFrame({ type: "reply", id, result: answer.result }, answer.body));
+      } catch (error) {
+        this.#fail(id, error);
+      }
     };
     try {
       const params = parse(method.params, header, type);
@@ -371,9 +386,21 @@ export class Peer<Theirs extends Catalogue, Mine extends Catalogue = Record<neve
   }
 }
 
-type ControlMessage = {
-  [K in keyof typeof controlSchemas]: v.InferOutput<(typeof controlSchemas)[K]>;
-}[keyof typeof controlSchemas];
+/** What either side may send besides the requests of its catalogue. `reply`, `fail`, `item`, `credit` and `cancel` name a request. */
+const controlTypes = ["reply", "fail", "item", "credit", "cancel", "ping", "pong"] as const;
+type ControlType = (typeof controlTypes)[number];
+const creditSchema = v.pipe(v.number(), v.integer(), v.minValue(0));
+
+function isControl(type: string): type is ControlType {
+  return (controlTypes as readonly string[]).includes(type);
+}
+
+/** Read by hand rather than by a schema: every message has one. */
+function idOf(header: Record<string, unknown>): number {
+  const id = header["id"];
+  if (typeof id === "number" && Number.isSafeInteger(id) && id >= 0) return id;
+  throw new FarcallError("protocol.invalid", "A message has no id.");
+}
 
 /** The serving end of one request. */
 class Served implements Incoming<unknown>, Abortable {
@@ -381,7 +408,9 @@ class Served implements Incoming<unknown>, Abortable {
   readonly #transport: Transport;
   readonly #id: number;
   #credit: number;
-  #wake: (() => void) | undefined;
+  /** Items for which there is no credit yet, in their order. */
+  #waiting: { item: unknown; body: Uint8Array | undefined; settle(error?: unknown): void }[] = [];
+  #lastWaiting: Promise<void> | undefined;
   #controller: AbortController | undefined;
   #aborted: Error | undefined;
   #listeners: (() => void)[] | undefined;
@@ -423,15 +452,41 @@ class Served implements Incoming<unknown>, Abortable {
   }
 
   async send(item: unknown, body?: Uint8Array): Promise<void> {
-    while (this.#credit <= 0 && !this.#aborted) await new Promise<void>((resolve) => (this.#wake = resolve));
     if (this.#aborted) return;
-    this.#credit--;
-    this.#transport.send(encodeFrame({ type: "item", id: this.#id, item }, body ?? emptyBody));
+    if (this.#credit > 0) {
+      this.#sendNow(item, body);
+      return;
+    }
+    this.#lastWaiting = new Promise<void>((resolve, reject) => {
+      const settle = (error?: unknown) => (error === undefined ? resolve() : reject(asError(error)));
+      this.#waiting.push({ item, body, settle });
+    });
+    await this.#lastWaiting;
+  }
+
+  /** Resolves when the items that still wait for credit are sent; undefined when none do. */
+  get unsent(): Promise<void> | undefined {
+    return this.#waiting.length > 0 ? this.#lastWaiting : undefined;
   }
 
   grant(credit: number): void {
     this.#credit += credit;
-    this.#wake?.();
+    while (this.#credit > 0) {
+      const next = this.#waiting.shift();
+      if (!next) return;
+      try {
+        this.#sendNow(next.item, next.body);
+        next.settle();
+      } catch (error) {
+        next.settle(error);
+      }
+    }
+  }
+
+  #sendNow(item: unknown, body: Uint8Array | undefined): void {
+    const frame = encodeFrame({ type: "item", id: this.#id, item }, body ?? emptyBody);
+    this.#credit--;
+    this.#transport.send(frame);
   }
 
   abort(reason: Error): void {
@@ -441,7 +496,9 @@ class Served implements Incoming<unknown>, Abortable {
     const listeners = this.#listeners;
     this.#listeners = undefined;
     for (const listener of listeners ?? []) listener();
-    this.#wake?.();
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const { settle } of waiting) settle();
   }
 }
 
@@ -456,16 +513,23 @@ function parse<T>(schema: v.GenericSchema<T>, value: unknown, what: string): T {
   );
 }
 
+/** Most characters of an error's message that travel: a message that is too long must not break the connection. */
+const maxMessageChars = 64 * 1024;
+
+function shorten(text: string): string {
+  return text.length > maxMessageChars ? `${text.slice(0, maxMessageChars)}…` : text;
+}
+
 export function toFailure(error: unknown): Failure {
   if (error instanceof FarcallError) {
-    const failure: Failure = { code: error.code, message: error.message };
-    if (error.hint !== undefined) failure.hint = error.hint;
+    const failure: Failure = { code: error.code, message: shorten(error.message) };
+    if (error.hint !== undefined) failure.hint = shorten(error.hint);
     if (error.retryable) failure.retryable = true;
     return failure;
   }
   if (isDiskFull(error)) return { code: "disk.full", message: "The disk is full.", retryable: true };
   const name = error instanceof Error && error.name !== "Error" ? `${error.name}: ` : "";
-  return { code: "internal", message: `${name}${messageOf(error)}` };
+  return { code: "internal", message: shorten(`${name}${messageOf(error)}`) };
 }
 
 export function fromFailure(failure: Failure): FarcallError {

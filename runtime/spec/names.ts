@@ -3,7 +3,7 @@ import { FarcallError } from "./errors.ts";
 
 const namePattern = /^[a-z][a-z0-9-]{0,40}$/;
 const variablePattern = /^[A-Za-z_][A-Za-z0-9_]*$/;
-const runIdPattern = /^[a-z0-9]{6,12}-[a-z0-9]{4,12}$/;
+const runIdPattern = /^[a-z0-9]{6,12}-[a-z0-9]{4,14}$/;
 
 export type RunId = string;
 
@@ -26,7 +26,12 @@ export function isRunId(text: string): boolean {
   return runIdPattern.test(text);
 }
 
+/** Tells the ids of this process from those of all others. */
+const processPart = randomBytes(4).readUInt32LE().toString(36).padStart(7, "0");
+let made = 0;
+
 /** A new run id. Ids sort by the time they were made. */
 export function newRunId(nowMs: number = Date.now()): RunId {
-  return `${nowMs.toString(36).padStart(9, "0")}-${randomBytes(4).readUInt32LE().toString(36).padStart(7, "0")}`;
+  made = (made + 1) % 36 ** 4;
+  return `${nowMs.toString(36).padStart(9, "0")}-${made.toString(36).padStart(4, "0")}${processPart}`;
 }

@@ -51,7 +51,7 @@ const agent: Peer<WorkerNotices, typeof workerMethods> = new Peer(transport, wor
     },
 
     invoke: ({ run, logFile, export: name, timeoutMs }, incoming) => {
-      const fn = findFunction(exports, name);
+      const fn = functionNamed(name);
       output.begin(run, logFile);
       const context = new CallContext(run, 0, 1, output.log);
       const answer = invoke(fn, context, incoming, timeoutMs);
@@ -66,7 +66,7 @@ const agent: Peer<WorkerNotices, typeof workerMethods> = new Peer(transport, wor
     },
 
     slice: async (request, incoming) => {
-      const fn = findFunction(exports, request.export);
+      const fn = functionNamed(request.export);
       const { run, logFile, concurrency } = request;
       const held = lanesOf(run, concurrency);
       output.begin(run, logFile);
@@ -88,6 +88,14 @@ const agent: Peer<WorkerNotices, typeof workerMethods> = new Peer(transport, wor
   },
   onClose: () => endProcessGroup(),
 });
+
+const functions = new Map<string, UserFunction>();
+
+function functionNamed(name: string): UserFunction {
+  let fn = functions.get(name);
+  if (!fn) functions.set(name, (fn = findFunction(exports, name)));
+  return fn;
+}
 
 function lanesOf(run: string, concurrency: number): { lanes: Lanes; release(): void } {
   let entry = lanesByRun.get(run);

@@ -107,7 +107,7 @@ class StartingAgent {
     // The agent outlives this process: a session of its own, and nothing of ours open in it.
     const child = spawn(
       process.execPath,
-      ["--disable-warning=ExperimentalWarning", agentFile, folder, String(idleMs)],
+      ["--disable-warning=ExperimentalWarning", "--max-semi-space-size=16", agentFile, folder, String(idleMs)],
       {
         detached: true,
         stdio: ["ignore", log, log],
