@@ -66,7 +66,7 @@ export class MapRun<T> implements AsyncIterable<MapOutcome<T>>, AsyncDisposable 
 
   /** How far the run is, as last heard. Being asked starts the listening. */
   get progress(): Progress {
-    this.#watching ??= this.#watch();
+    void this.#watched();
     const record = this.#record;
     return {
       state: record?.state ?? "running",
@@ -142,8 +142,7 @@ export class MapRun<T> implements AsyncIterable<MapOutcome<T>>, AsyncDisposable 
   /** Waits until the run has ended, without reading its outcomes. */
   async finished(): Promise<Progress> {
     await this.#feeding;
-    this.#watching ??= this.#watch();
-    await this.#watching;
+    await this.#watched();
     return this.progress;
   }
 
@@ -204,6 +203,15 @@ export class MapRun<T> implements AsyncIterable<MapOutcome<T>>, AsyncDisposable 
     const { value } = await this.#session.request("map.create", { run: this.id, spec: this.#spec });
     this.#record = value.record;
     return value.record;
+  }
+
+  #watched(): Promise<void> {
+    if (!this.#watching) {
+      this.#watching = this.#watch();
+      // Somebody who only looks at `progress` must not be ended by a connection that is gone.
+      this.#watching.catch(() => undefined);
+    }
+    return this.#watching;
   }
 
   async #watch(): Promise<void> {

@@ -103,6 +103,12 @@ export class Session {
     }
   }
 
+  /** Resolves when an agent that was told to end is gone. */
+  async agentEnded(connected: Connected): Promise<void> {
+    await connected.peer.closed;
+    await this.#options.provider.ended(connected.agentPid);
+  }
+
   close(): void {
     this.#closed = true;
     this.#connected?.peer.close();
@@ -148,10 +154,11 @@ export class Session {
   }
 
   /** Whether the agent of another build makes room for one of ours. */
-  async #replaces(peer: AgentPeer, agent: { protocol: number; version: string }): Promise<boolean> {
+  async #replaces(peer: AgentPeer, agent: { protocol: number; version: string; pid: number }): Promise<boolean> {
     const { value } = await peer.request("retire", {}, { timeoutMs: helloTimeoutMs });
     if (value.retiring) {
       await peer.closed;
+      await this.#options.provider.ended(agent.pid);
       return true;
     }
     if (agent.protocol === protocolVersion) return false;

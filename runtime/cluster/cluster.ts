@@ -118,7 +118,7 @@ export class Cluster implements AsyncDisposable {
         hint: "Wait for them or cancel them; with --force they are cancelled.",
       });
     }
-    await connected.peer.closed;
+    await this.#session.agentEnded(connected);
     return true;
   }
 

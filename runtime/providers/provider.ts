@@ -5,6 +5,8 @@ export interface Provider {
   readonly name: string;
   /** Connects to the head's agent. With `start`, an agent that is not running is started. */
   connect(options: ConnectOptions): Promise<AgentLink>;
+  /** Resolves when an agent that was told to end is gone, or after a bound. */
+  ended(agentPid: number): Promise<void>;
 }
 
 export interface ConnectOptions {

@@ -14,6 +14,8 @@ import type { AgentLink, ConnectOptions, Provider } from "../provider.ts";
 
 const startWithinMs = 20_000;
 const retryEveryMs = 8;
+const lostRacePauseMs = 60;
+const endWithinMs = 10_000;
 const defaultIdleMs = 10 * 60_000;
 
 export class LocalProvider implements Provider {
@@ -40,7 +42,13 @@ export class LocalProvider implements Provider {
       const link = await this.#dial(signal);
       if (link) return link;
       if (!start) throw new FarcallError("agent.unreachable", "No agent is running on this machine.");
-      if (!starting || starting.exited === "lost-race") starting = this.#spawn();
+      if (starting?.exited === "lost-race") {
+        // Whoever has the lock is coming up or going down; either takes a moment.
+        starting = undefined;
+        await sleep(lostRacePauseMs);
+        continue;
+      }
+      starting ??= this.#spawn();
       if (starting.exited === "failed") throw starting.failure();
       if (Date.now() > deadlineMs) {
         throw new FarcallError(
@@ -51,8 +59,13 @@ export class LocalProvider implements Provider {
           },
         );
       }
-      await new Promise((resolve) => setTimeout(resolve, retryEveryMs));
+      await sleep(retryEveryMs);
     }
+  }
+
+  async ended(agentPid: number): Promise<void> {
+    const deadlineMs = Date.now() + endWithinMs;
+    while (isAlive(agentPid) && Date.now() < deadlineMs) await sleep(retryEveryMs);
   }
 
   /** Undefined when nobody listens, or somebody who is no longer there did. */
@@ -153,6 +166,19 @@ function agentEnvironment(): NodeJS.ProcessEnv {
       delete environment[name];
   }
   return environment;
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function idleFromEnvironment(): number {
