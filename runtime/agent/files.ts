@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
-import { access, link, copyFile, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { access, link, copyFile, mkdir, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { dirname, join, normalize, sep } from "node:path";
 import { FarcallError, isDiskFull } from "../spec/errors.ts";
 import type { BundleRef } from "../protocol/messages.ts";
@@ -50,19 +50,37 @@ export class FileStore {
     }
   }
 
-  /** Lays a bundle out below `parent`, whole or not at all, and returns its folder. */
+  /**
+   * Lays a bundle out below `parent` and returns its folder.
+   *
+   * Third-party code goes to a folder of its own that all bundles with the same share through a link: an edited
+   * bundle has a new folder, but its third-party modules keep their paths, and with them what V8 compiled.
+   */
   async place(bundle: BundleRef, parent: string): Promise<string> {
     const folder = join(parent, bundle.hash);
     if (await exists(folder)) return folder;
-    const temporary = join(parent, `.${bundle.hash}.${randomBytes(6).toString("hex")}`);
+    const shared = bundle.files.filter(({ path }) => isThirdParty(path));
+    if (shared.length === 0) return this.#layOut(bundle.files, folder);
+    const name = createHash("sha256").update(JSON.stringify(shared)).digest("hex");
+    const sharedFolder = await this.#layOut(shared, join(parent, "shared", name));
+    const own = bundle.files.filter(({ path }) => !isThirdParty(path));
+    return this.#layOut(own, folder, join(sharedFolder, thirdPartyFolder));
+  }
+
+  /** Makes a folder of these files, whole or not at all; with `vendor`, it has a link to that folder. */
+  async #layOut(files: BundleRef["files"], folder: string, vendor?: string): Promise<string> {
+    if (await exists(folder)) return folder;
+    const temporary = `${folder}.${randomBytes(6).toString("hex")}`;
     try {
-      for (const { path, hash } of bundle.files) {
+      await mkdir(temporary, { recursive: true, mode: 0o700 });
+      for (const { path, hash } of files) {
         const target = join(temporary, checkRelative(path));
         await mkdir(dirname(target), { recursive: true, mode: 0o700 });
         await linkOrCopy(this.#path(hash), target);
       }
       // The code is ES modules under names that end in .js.
       await writeFile(join(temporary, "package.json"), '{ "type": "module" }\n', { mode: 0o600 });
+      if (vendor !== undefined) await symlink(vendor, join(temporary, thirdPartyFolder), "junction");
       await rename(temporary, folder).catch(async (error: unknown) => {
         if (!(await exists(folder))) throw error;
       });
@@ -82,6 +100,13 @@ export class FileStore {
     this.#known.add(hash);
     return true;
   }
+}
+
+/** Where bundles have their third-party code, and the files that belong to it. */
+const thirdPartyFolder = "vendor";
+
+function isThirdParty(path: string): boolean {
+  return path.startsWith(`${thirdPartyFolder}/`) || path.startsWith("src/node_modules/");
 }
 
 function exists(path: string): Promise<boolean> {

@@ -44,7 +44,7 @@ export interface Slot {
 
 export interface PoolHost {
   /** Starts a worker process for the pool. */
-  spawn(module: ModuleRef): Replica;
+  spawn(module: ModuleRef): Promise<Replica>;
   onDeath(slot: Slot, death: Death): void;
 }
 
@@ -61,6 +61,8 @@ export class Pool {
   readonly #defaultSize: number;
   readonly #slots = new Set<Slot>();
   readonly #starting = new Set<Replica>();
+  /** Workers asked for that have not been loaded yet. */
+  #coming = 0;
   readonly #workloads = new Set<Workload>();
   #bootFailures = 0;
   #idleSinceMs = 0;
@@ -136,7 +138,7 @@ export class Pool {
     for (const slot of slots) while (this.#offer(slot, workloads));
     const wanted = workloads.reduce((sum, workload) => sum + Math.min(workload.wanted, workload.maxReplicas), 0);
     const limit = Math.max(...workloads.map((workload) => workload.maxReplicas));
-    for (let have = slots.length + this.#starting.size; have < Math.min(wanted, limit); have++) {
+    for (let have = slots.length + this.#coming; have < Math.min(wanted, limit); have++) {
       this.#start().catch((error: unknown) => this.#startFailed(error));
     }
   }
@@ -181,7 +183,15 @@ export class Pool {
   }
 
   async #start(): Promise<ExportInfo[]> {
-    const replica = this.#host.spawn(this.module);
+    this.#coming++;
+    try {
+      return await this.#load(await this.#host.spawn(this.module));
+    } finally {
+      this.#coming--;
+    }
+  }
+
+  async #load(replica: Replica): Promise<ExportInfo[]> {
     this.#starting.add(replica);
     try {
       const { entry, commonJs } = this.module.bundle;

@@ -10,6 +10,7 @@ import type { FileStore } from "./files.ts";
 import type { RunLogs } from "./logs.ts";
 import { Pool, type Slot } from "./pool.ts";
 import { Replica } from "./replica.ts";
+import { Spare } from "./spare.ts";
 
 /** All pools of the node: readies envs, lays out bundles, starts worker processes and watches over them. */
 
@@ -31,8 +32,6 @@ export interface ReadyPool {
   calls: Calls;
 }
 
-/** A blank worker process is kept at hand, so that an edit waits for an import only; made when things are calm. */
-const spareAfterMs = 250;
 const watchEveryMs = 250;
 /** Raw output kept of a replica before the file is emptied. */
 const rawCapBytes = 1024 * 1024;
@@ -48,8 +47,7 @@ export class Pools {
   readonly #replicas = new Set<Replica>();
   readonly #watcher: NodeJS.Timeout;
   #nextId = 1;
-  #spare: Replica | undefined;
-  #spareTimer: NodeJS.Timeout | undefined;
+  readonly #spare: Spare;
   #closed = false;
 
   constructor(options: PoolsOptions) {
@@ -57,8 +55,7 @@ export class Pools {
     mkdirSync(options.folder, { recursive: true, mode: 0o700 });
     this.#watcher = setInterval(() => this.#watch(), watchEveryMs);
     this.#watcher.unref();
-    // An agent is started because somebody is about to call.
-    this.#spare = this.#start({}, null);
+    this.#spare = new Spare(() => this.#start({}, null));
   }
 
   /** A module that `load` readied, by the key it returned. */
@@ -86,7 +83,7 @@ export class Pools {
     const other = this.#ready.get(key);
     if (other) return { ...other, env: env.state };
     const pool = new Pool(key, module, folder, module.env.replicas ?? availableParallelism(), {
-      spawn: (ref) => this.#spawn(ref),
+      spawn: (ref) => this.#spawn(ref, folder),
       onDeath: (slot) => this.#flushRaw(slot),
     });
     const made = { key, pool, calls: new Calls(pool) };
@@ -97,7 +94,7 @@ export class Pools {
   async exports(ready: ReadyPool): Promise<ExportInfo[]> {
     const exports = await ready.pool.exports();
     this.#replaceOlder(ready.pool);
-    this.#armSpare();
+    this.#spare.renew(ready.pool.folder);
     return exports;
   }
 
@@ -125,21 +122,16 @@ export class Pools {
     this.#closed = true;
     this.#stop.abort(new FarcallError("agent.stopping", "The agent is stopping."));
     clearInterval(this.#watcher);
-    clearTimeout(this.#spareTimer);
+    this.#spare.close();
     await Promise.all([...this.#ready.values()].map(({ pool }) => pool.close()));
     await Promise.all([...this.#replicas].map((replica) => replica.stop("stopped")));
   }
 
-  #spawn(module: ModuleRef): Replica {
+  async #spawn(module: ModuleRef, folder: string): Promise<Replica> {
+    if (this.#closed) throw new FarcallError("agent.stopping", "The agent is stopping.", { retryable: true });
     const { vars, memoryMiB } = module.env;
     const plain = memoryMiB === null && Object.keys(vars).length === 0;
-    const spare = this.#spare;
-    if (plain && spare && !spare.isDead) {
-      this.#spare = undefined;
-      this.#armSpare();
-      return spare;
-    }
-    return this.#start(vars, memoryMiB);
+    return (plain ? await this.#spare.take(folder) : undefined) ?? this.#start(vars, memoryMiB);
   }
 
   #start(vars: Record<string, string>, memoryMiB: number | null): Replica {
@@ -159,15 +151,6 @@ export class Pools {
     this.#replicas.add(replica);
     void replica.died.then(() => this.#replicas.delete(replica));
     return replica;
-  }
-
-  #armSpare(): void {
-    clearTimeout(this.#spareTimer);
-    this.#spareTimer = setTimeout(() => {
-      if (this.#closed || (this.#spare && !this.#spare.isDead)) return;
-      this.#spare = this.#start({}, null);
-    }, spareAfterMs);
-    this.#spareTimer.unref();
   }
 
   /** An edited file makes its earlier replicas useless as soon as they have nothing to do. */

@@ -152,6 +152,11 @@ export class Replica {
     }
   }
 
+  /** Imports files ahead of the bundle that will. Never rejects. */
+  async warm(files: string[]): Promise<void> {
+    await this.#ready.promise.then(() => this.peer.request("warm", { files })).catch(() => undefined);
+  }
+
   /** Ends the process, at once, with all it started. */
   kill(reason: KillReason): void {
     if (this.#dead) return;

@@ -105,6 +105,8 @@ export class Session {
 
   /** Resolves when an agent that was told to end is gone. */
   async agentEnded(connected: Connected): Promise<void> {
+    // Awaiting something that only an idle connection will tell must not let the process end.
+    connected.transport.keepProcessAlive(true);
     await connected.peer.closed;
     await this.#options.provider.ended(connected.agentPid);
   }

@@ -15,7 +15,7 @@ export interface SourcePlace {
 
 /** `at name (file:///…/bundles/<hash>/<path>:line:column)` and its forms without a name or parentheses. */
 const framePattern =
-  /^(\s*at (?:.*? )?\(?)(?:file:\/\/)?[^()\s]*?\/bundles\/([0-9a-f]{64})\/([^():]+):(\d+):(\d+)(\)?)$/;
+  /^(\s*at (?:.*? )?\(?)(?:file:\/\/)?[^()\s]*?\/bundles\/(shared\/)?([0-9a-f]{64})\/([^():]+):(\d+):(\d+)(\)?)$/;
 const ownFramePattern = /^\s*at .*(?:node:internal|\/worker\.js:\d+:\d+\)?$|node:async_hooks)/;
 const mapTimeoutMs = 30_000;
 
@@ -62,8 +62,8 @@ export class StackMapper {
     if (ownFramePattern.test(line)) return undefined;
     const found = framePattern.exec(line);
     if (!found) return line;
-    const [, before = "", hash, path = "", lineText, columnText, after = ""] = found;
-    if (hash !== this.#place.bundle) return line;
+    const [, before = "", shared, hash, path = "", lineText, columnText, after = ""] = found;
+    if (shared === undefined && hash !== this.#place.bundle) return line;
     const map = await this.#mapOf(path).catch(() => undefined);
     if (!map) return line;
     const { originalPositionFor } = await import("@jridgewell/trace-mapping");

@@ -251,6 +251,8 @@ export const agentMethods = {
 
 /** What an agent may ask of a worker, over the pipe between them. */
 export const workerMethods = {
+  /** Imports files that the next bundle will most likely import, while nobody waits. */
+  warm: { params: v.object({ files: v.array(v.string()) }), result: nothing },
   load: {
     params: v.object({ folder: v.string(), entry: v.string(), commonJs: v.boolean() }),
     /** Result body when `ok` is false: the encoded error that the import threw. */

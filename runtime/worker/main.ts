@@ -43,6 +43,13 @@ const output = new Output((run) => agent.notify("output", { run }));
 const agent: Peer<WorkerNotices, typeof workerMethods> = new Peer(transport, workerNotices, {
   methods: workerMethods,
   handlers: {
+    warm: async ({ files }) => {
+      provideRequire(files[0] ?? process.cwd());
+      // What fails now fails again when the bundle is loaded, and is reported then.
+      await Promise.allSettled(files.map((file) => import(pathToFileURL(file).href)));
+      return { result: {} };
+    },
+
     load: async ({ folder, entry, commonJs }) => {
       const found = await load(folder, entry, commonJs);
       return found instanceof Uint8Array
@@ -111,12 +118,7 @@ function lanesOf(run: string, concurrency: number): { lanes: Lanes; release(): v
 }
 
 async function load(folder: string, entry: string, commonJs: boolean): Promise<ExportInfo[] | Uint8Array> {
-  // What esbuild leaves of `require` calls in third-party CommonJS code looks for a global one.
-  Object.defineProperty(globalThis, "require", {
-    value: createRequire(join(folder, "require.js")),
-    configurable: true,
-    writable: true,
-  });
+  provideRequire(join(folder, "require.js"));
   process.chdir(folder);
   try {
     const loaded = (await import(pathToFileURL(join(folder, entry)).href)) as Record<string, unknown>;
@@ -127,6 +129,11 @@ async function load(folder: string, entry: string, commonJs: boolean): Promise<E
   } catch (thrown) {
     return encodeError(thrown);
   }
+}
+
+/** What esbuild leaves of `require` calls in third-party CommonJS code looks for a global one. */
+function provideRequire(from: string): void {
+  Object.defineProperty(globalThis, "require", { value: createRequire(from), configurable: true, writable: true });
 }
 
 /** The exports of a CommonJS module: the properties of `module.exports`, which is also the default export. */
