@@ -34,7 +34,6 @@ async function* textLines(
   const decoder = new TextDecoder("utf-8", { fatal: true });
   // Parts of a line whose end has not come, joined only once: a line may be as long as a string can be.
   let parts: string[] = [];
-  let lines = 0;
   try {
     for await (const chunk of stream) {
       const text = typeof chunk === "string" ? chunk : decoder.decode(chunk, { stream: true });
@@ -42,7 +41,6 @@ async function* textLines(
       for (let to = text.indexOf("\n"); to !== -1; to = text.indexOf("\n", from)) {
         parts.push(text.slice(from, to));
         from = to + 1;
-        lines++;
         yield parts.length === 1 ? parts[0]! : parts.join("");
         parts = [];
       }
@@ -52,7 +50,7 @@ async function* textLines(
   } catch (cause) {
     if (cause instanceof FarcallError) throw cause;
     const what = cause instanceof TypeError ? "it is not UTF-8" : messageOf(cause);
-    throw new FarcallError("input.invalid", `Cannot read ${name} behind line ${lines}: ${what}.`, { cause });
+    throw new FarcallError("input.invalid", `Cannot read ${name}: ${what}.`, { cause });
   }
   const last = parts.join("");
   if (last !== "") yield last;

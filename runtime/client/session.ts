@@ -48,13 +48,14 @@ export class Session {
   request<K extends keyof Methods>(
     method: K,
     params: Params<Methods[K]>,
-    options?: RequestOptions,
+    options?: RequestOptions & { background?: boolean },
     onItem?: OnItem,
   ): Promise<Received<Result<Methods[K]>>> {
     const connected = this.#connected;
     if (!connected) return this.connect().then(() => this.request(method, params, options, onItem));
-    this.#hold();
     const answer = connected.peer.request(method, params, options, onItem);
+    if (options?.background) return answer;
+    this.#hold();
     answer.then(this.#release, this.#release);
     return answer;
   }

@@ -143,9 +143,10 @@ function resolveFile(file: string | URL, from: string | undefined): string {
 
 async function followLogs(session: Session, take: (line: LogLine) => void): Promise<void> {
   try {
-    for await (const { value } of session.stream("logs.follow", {}, { background: true })) {
-      for (const line of value.lines) take(line);
-    }
+    // Taken as they arrive, in step with the results that arrive behind them.
+    await session.request("logs.follow", {}, { background: true }, (item) => {
+      for (const line of (item as { lines: LogLine[] }).lines) take(line);
+    });
   } catch {
     // The connection is gone; the next one follows again.
   }

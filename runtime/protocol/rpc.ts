@@ -166,12 +166,10 @@ export class Peer<Theirs extends Catalogue, Mine extends Catalogue = Record<neve
         (error: unknown) => (end = { error }),
       )
       .finally(() => wake?.());
-    const schema = this.#theirs[method]?.item;
     try {
       for (;;) {
         const next = items.shift();
         if (next) {
-          if (schema) next.value = parse(schema, next.value, method);
           yield { value: next.value, body: next.body } as Received<Item<Theirs[K]>>;
           next.taken();
         } else if (end) {
@@ -260,9 +258,10 @@ export class Peer<Theirs extends Catalogue, Mine extends Catalogue = Record<neve
         },
       };
       if (onItem) {
+        const itemSchema = this.#theirs[method]?.item;
         pending.onItem = async (item, itemBody) => {
           try {
-            await onItem(item, itemBody);
+            await onItem(itemSchema ? parse(itemSchema, item, method) : item, itemBody);
             this.#transport.send(encodeFrame({ type: "credit", id, credit: 1 }));
           } catch (error) {
             if (this.#pending.has(id)) giveUp(asError(error));
@@ -306,7 +305,7 @@ export class Peer<Theirs extends Catalogue, Mine extends Catalogue = Record<neve
         this.#pending.get(id)?.reject(fromFailure(parse(failureSchema, header["error"], type)));
         return;
       case "item":
-        void this.#pending.get(id)?.onItem?.(header["item"], body);
+        this.#take(id, header["item"], body);
         return;
       case "credit":
         this.#serving.get(id)?.grant(parse(creditSchema, header["credit"], type));
@@ -314,6 +313,18 @@ export class Peer<Theirs extends Catalogue, Mine extends Catalogue = Record<neve
       case "cancel":
         this.#serving.get(id)?.abort(new FarcallError("run.cancelled", "The caller cancelled."));
         return;
+    }
+  }
+
+  /** An item that cannot be read, or that the reader throws at, ends its request. */
+  #take(id: number, item: unknown, body: Uint8Array): void {
+    const pending = this.#pending.get(id);
+    const taken = pending?.onItem?.(item, body);
+    if (taken instanceof Promise) {
+      taken.catch((error: unknown) => {
+        this.#transport.send(encodeFrame({ type: "cancel", id }));
+        pending?.reject(asError(error));
+      });
     }
   }
 
