@@ -57,6 +57,7 @@ export class FileStore {
    * bundle has a new folder, but its third-party modules keep their paths, and with them what V8 compiled.
    */
   async place(bundle: BundleRef, parent: string): Promise<string> {
+    for (const { path } of bundle.files) checkRelative(path);
     const folder = join(parent, bundle.hash);
     if (await exists(folder)) return folder;
     const shared = bundle.files.filter(({ path }) => isThirdParty(path));

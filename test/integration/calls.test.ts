@@ -18,7 +18,7 @@ type Anything = Record<string, never>;
 type Functions = Record<string, any>;
 
 async function load(name: string, text: string, options: object = {}): Promise<Functions> {
-  return (await local.import<Anything>(await home.write(name, text), options));
+  return await local.import<Anything>(await home.write(name, text), options);
 }
 
 describe("a call", () => {

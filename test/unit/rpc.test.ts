@@ -258,7 +258,9 @@ describe("a request", () => {
     const make = (transport: Transport) =>
       new Peer(transport, methods, { methods, handlers: handlers({ notes: [], sent: 0, aborts: [] }) });
     const sides = [make(left), make(right)];
-    const answers = await Promise.all(sides.flatMap((side) => [side.request("echo", { text: "a" }), side.request("bytes", {})]));
+    const answers = await Promise.all(
+      sides.flatMap((side) => [side.request("echo", { text: "a" }), side.request("bytes", {})]),
+    );
     expect(answers.length).toBe(4);
   });
 });
@@ -399,7 +401,8 @@ describe("the end of a connection", () => {
       ];
       await client.request("echo", { text: "" });
       server.destroy();
-      for (const error of await Promise.all(open)) expect(error).toMatchObject({ code: "connection.lost", retryable: true });
+      for (const error of await Promise.all(open))
+        expect(error).toMatchObject({ code: "connection.lost", retryable: true });
       await Promise.all([client.closed, server.closed]);
       await turn();
       expect(client.isOpen).toBe(false);

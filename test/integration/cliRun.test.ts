@@ -1,0 +1,248 @@
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { outcomeOf, TestHome, until } from "../support/home.ts";
+
+let home: TestHome;
+
+const source = `import { context } from "farcall";
+export const add = (a: number, b: number) => a + b;
+export const greet = (name: string, greeting = "Hello") => greeting + " " + name;
+export const nothing = () => {};
+export const rich = () => ({
+  date: new Date(0), map: new Map([["a", 1n]]), set: new Set([1]), bytes: Buffer.from("hi"), none: undefined, nan: NaN,
+});
+export const cyclic = () => { const value: Record<string, unknown> = {}; value.self = value; return value; };
+export function* three() { yield 1; yield { two: 2 }; yield [3]; }
+export async function* countThenFail() { yield 1; throw new RangeError("at two"); }
+export class Tools { static twice(n: number) { return 2 * n; } }
+export const talk = () => { console.log("to stdout"); console.error("to stderr"); return "value"; };
+export const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+export const waits = async () => {
+  console.log("waiting");
+  await new Promise((resolve) => context().signal.addEventListener("abort", resolve));
+  return "told";
+};
+export const hostile = () => {
+  const osc52 = "\\u001b]52;c;aGFja2Vk\\u0007";
+  console.log(osc52 + "\\u001b[2J\\u001b[31mred\\u001b[0m" + "\\u009b6n\\u202egnp.exe\\rover");
+  const error = new Error(osc52 + "message\\u001b[1A\\nsecond line\\u001b]0;title\\u0007");
+  error.name = osc52 + "Hostile";
+  throw error;
+};
+export const returned = () => "\\u009b2J\\u001b[2J\\u202e";
+export { add as "\\u001b]0;x\\u0007bad" };
+export const environment = (name: string) => process.env[name];
+`;
+const failing = `interface Shape { sides: { count: number } }
+
+function count(shape: Shape): number {
+  return shape.sides.count;
+}
+
+export function measure() {
+  return count({} as Shape);
+}
+`;
+
+beforeAll(async () => {
+  home = await TestHome.create();
+  await home.write("f.ts", source);
+  await home.write("shapes/measure.ts", failing);
+});
+afterAll(async () => {
+  await home[Symbol.asyncDispose]();
+});
+
+describe("farcall run", () => {
+  test.each<[string, string[], string]>([
+    ["a number", ["f.ts#add", "[1,2]"], "3\n"],
+    ["a text, with a parameter left out", ["f.ts#greet", '["Ada"]'], '"Hello Ada"\n'],
+    ["undefined", ["f.ts#nothing"], "null\n"],
+    ["undefined, as a document", ["f.ts#nothing", "--json"], '{"value":null}\n'],
+    ["a static method's value", ["f.ts#Tools.twice", "[4]", "--json"], '{"value":8}\n'],
+    ["what a generator yields, a line each", ["f.ts#three"], '1\n{"two":2}\n[3]\n'],
+    [
+      "what JSON cannot say, as close as it can be",
+      ["f.ts#rich"],
+      '{"date":"1970-01-01T00:00:00.000Z","map":[["a","1"]],"set":[1],"bytes":"aGk=","nan":null}\n',
+    ],
+  ])("prints %s", async (_what, args, stdout) => {
+    expect(await home.cli(["run", ...args])).toMatchObject({ status: 0, stdout });
+  });
+
+  test("keeps standard output for the result: what the function prints goes to standard error", async () => {
+    const { status, stdout, stderr } = await home.cli(["run", "f.ts#talk"]);
+    expect({ status, stdout }).toEqual({ status: 0, stdout: '"value"\n' });
+    expect(stderr).toMatch(/^\[\d+ #0\] to stdout$/m);
+    expect(stderr).toMatch(/^\[\d+ #0\] to stderr$/m);
+  });
+
+  test("shows a thrown error with its class, the user's own file and line, and the code there", async () => {
+    const { status, stdout, stderr } = await home.cli(["run", "shapes/measure.ts#measure"]);
+    expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
+    expect(stderr).toMatch(/^TypeError: Cannot read properties of undefined \(reading 'count'\) \(replica \d+\)$/m);
+    expect(stderr).toContain("at count (shapes/measure.ts:4:22)");
+    expect(stderr).toContain("at measure (shapes/measure.ts:8:10)");
+    expect(stderr).toContain("> 4 |   return shape.sides.count;\n      |                      ^");
+    expect(stderr).not.toContain("worker.js");
+  });
+
+  test("gives a thrown error as JSON when asked to", async () => {
+    const { status, stdout } = await home.cli(["run", "shapes/measure.ts#measure", "--json"]);
+    expect(status).toBe(1);
+    const { error } = JSON.parse(stdout) as { error: Record<string, string> };
+    expect(error).toMatchObject({ name: "TypeError", message: expect.stringContaining("count") });
+    expect(error["stack"]).toContain(`${home.project}/shapes/measure.ts:4:`);
+  });
+
+  test("prints what a generator yielded before it failed", async () => {
+    const { status, stdout, stderr } = await home.cli(["run", "f.ts#countThenFail"]);
+    expect({ status, stdout }).toEqual({ status: 1, stdout: "1\n" });
+    expect(stderr).toContain("RangeError: at two");
+  });
+
+  test("says that a value with a cycle cannot be printed", async () => {
+    const { status, stdout, stderr } = await home.cli(["run", "f.ts#cyclic"]);
+    expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
+    expect(stderr).toContain("value.unserializable");
+  });
+
+  test("gives up after --timeout", async () => {
+    const { status, stderr } = await home.cli(["run", "f.ts#sleep", "[60000]", "--timeout", "200ms"]);
+    expect(status).toBe(1);
+    expect(stderr).toContain("item.timeout");
+  });
+
+  test("ends with 130 at Ctrl-C, and the function is told", async () => {
+    const child = home.spawnCli(["run", "f.ts#waits"]);
+    const outcome = outcomeOf(child);
+    await new Promise<void>((resolve) => {
+      child.stderr?.on("data", (text: string) => text.includes("waiting") && resolve());
+    });
+    child.kill("SIGINT");
+    expect(await outcome).toMatchObject({ status: 130, stdout: "" });
+    const records = await until(
+      async () => JSON.parse((await home.cli(["runs", "--json", "--limit", "1"])).stdout) as { state: string }[],
+      ([record]) => record?.state !== "running",
+    );
+    expect(records).toMatchObject([{ label: "f.ts#waits", state: "cancelled" }]);
+  });
+
+  test("says so when standard output cannot be written", async () => {
+    const child = spawn("sh", ["-c", '"$0" "$@" > /dev/full', process.execPath, cliPath, "run", "f.ts#add", "[1,2]"], {
+      cwd: home.project,
+      env: home.environment(),
+    });
+    const { status, stderr } = await outcomeOf(child);
+    expect(status).toBe(2);
+    expect(stderr).toContain("ENOSPC");
+  });
+
+  test("resolves a path from the caller's folder, also through npm and with spaces in it", async () => {
+    await home.write("with space/inner/g.ts", 'export const where = () => "inner";');
+    const cwd = join(home.project, "with space/inner");
+    expect(await home.cli(["run", "../inner/g.ts#where"], { cwd })).toMatchObject({ status: 0, stdout: '"inner"\n' });
+    const npm = spawn("npm", ["--prefix", root, "run", "-s", "farcall", "--", "run", "./g.ts#where"], {
+      cwd,
+      env: home.environment(),
+    });
+    expect(await outcomeOf(npm)).toMatchObject({ status: 0, stdout: '"inner"\n' });
+  });
+});
+
+const root = join(import.meta.dirname, "../..");
+const cliPath = join(root, "dist/cli.js");
+
+describe("an env on the command line", () => {
+  test.each([
+    ["quotes", `a'b"c\\d`],
+    ["lines", "one\ntwo\r\n\tthree"],
+    ["shell text", '$(touch /tmp/never) `id` ; rm -rf "$HOME" && echo * > x | y & #'],
+    ["equals signs", "a=b=c="],
+    ["nothing", ""],
+    ["characters beyond ASCII", "é 漢 \u{1F600} \u202e"],
+  ])("brings a variable with %s to the function byte for byte", async (_what, value) => {
+    const { status, stdout } = await home.cli(["run", "f.ts#environment", '["FARCALL_TEST_VALUE"]', "--var", `FARCALL_TEST_VALUE=${value}`]);
+    expect(status).toBe(0);
+    expect(JSON.parse(stdout)).toBe(value);
+  });
+
+  test("is read from a file, and --var goes before it", async () => {
+    await home.write("env.json", JSON.stringify({ name: "from-file", replicas: 1, vars: { A: "file", B: "file" } }));
+    const run = (name: string) =>
+      home.cli(["run", "f.ts#environment", JSON.stringify([name]), "--env", "env.json", "--var", "B=option"]);
+    expect((await run("A")).stdout).toBe('"file"\n');
+    expect((await run("B")).stdout).toBe('"option"\n');
+  });
+});
+
+describe("what a remote function says", () => {
+  // oxlint-disable-next-line no-control-regex -- what must not be there
+  const controls = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/;
+
+  test("reaches a file or pipe without any control sequence, in lines, errors and results", async () => {
+    for (const env of [{}, { NO_COLOR: "" }]) {
+      const { status, stdout, stderr } = await home.cli(["run", "f.ts#hostile"], { env });
+      expect(status).toBe(1);
+      expect(stderr).toMatch(/^\[\d+ #0\] redgnp\.exeover$/m);
+      expect(stderr).toContain("Hostile: message\nsecond line");
+      expect(`${stdout}${stderr}`).not.toMatch(controls);
+    }
+    const { stdout } = await home.cli(["run", "f.ts#returned"]);
+    expect(stdout).not.toMatch(controls);
+    expect(JSON.parse(stdout)).toBe("\u009b2J\u001b[2J\u202e");
+    const { stderr } = await home.cli(["run", "f.ts#bat"]);
+    expect(stderr).toContain("bundle.export-unknown");
+    expect(stderr).not.toMatch(controls);
+  });
+
+  test.skipIf(process.platform !== "linux")("reaches a terminal with colours only, and with NO_COLOR without", async () => {
+    const ownLines = /\r\u001b\[2K|\r\n/g; // oxlint-disable-line no-control-regex -- the status line's
+    // oxlint-disable-next-line no-control-regex -- colours
+    const colours = /\u001b\[[0-9;]*m/g;
+    for (const [noColor, hasColours] of [["", true], ["1", false]] as const) {
+      const { stdout } = await onTerminal(["run", "f.ts#hostile"], { NO_COLOR: noColor });
+      const said = stdout.replace(ownLines, "\n");
+      expect(said).toContain("gnp.exeover");
+      expect(colours.test(said)).toBe(hasColours);
+      expect(said.replace(colours, "")).not.toMatch(controls);
+    }
+  });
+});
+
+/** Runs the command line on a pseudo-terminal; what it shows there comes as standard output. */
+function onTerminal(args: readonly string[], env: Record<string, string> = {}) {
+  const command = [process.execPath, cliPath, ...args].map((word) => `'${word}'`).join(" ");
+  const child = spawn("script", ["-qec", command, "/dev/null"], {
+    cwd: home.project,
+    env: { ...home.environment(env), TERM: "xterm-256color" },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  return outcomeOf(child);
+}
+
+describe("help", () => {
+  const commands = ["run", "map", "runs", "logs", "results", "cancel", "clusters", "status", "down"];
+
+  test("names every command, and starts nothing", async () => {
+    await using fresh = await TestHome.create();
+    const { status, stdout, stderr } = await fresh.cli(["--help"]);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    for (const command of commands) expect(stdout).toContain(`  ${command} `);
+    const pages = await Promise.all(commands.map((command) => fresh.cli([command, "--help"])));
+    for (const [i, page] of pages.entries()) {
+      expect(page).toMatchObject({ status: 0, stderr: "" });
+      expect(page.stdout).toContain(`farcall ${commands[i]}`);
+      expect(page.stdout).toContain("--json");
+    }
+    expect((await fresh.cli(["help", "map"])).stdout).toBe(pages[1]!.stdout);
+    expect((await fresh.cli(["help", "constructor"])).stdout).toBe(stdout);
+    expect((await fresh.cli(["--version"])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+    expect(fresh.leftovers()).toEqual([]);
+  });
+
+  test("comes with status 2 when no command is named", async () => {
+    expect(await home.cli([])).toMatchObject({ status: 2 });
+  });
+});
