@@ -3,7 +3,7 @@ import type { BundleRef } from "../protocol/messages.ts";
 import type { Session } from "./session.ts";
 
 /** What became of a bundle when it met an agent. */
-export type SyncState =
+type SyncState =
   /** The agent had all of it. */
   | "reused"
   /** Some of its files were new. */

@@ -14,7 +14,7 @@ import { mapOptionsSchema } from "../spec/map.ts";
 /** Raised when a message changes so that the other side would misread it. `hello` and `retire` never change. */
 export const protocolVersion = 1;
 
-export interface Method {
+interface Method {
   params: v.GenericSchema<Record<string, unknown>>;
   result: v.GenericSchema;
   /** What a stream sends before its result. */
@@ -37,7 +37,7 @@ export const failureSchema = v.object({
 export type Failure = v.InferOutput<typeof failureSchema>;
 
 /** A bundle as the agent needs to know it: which files, by hash, under which relative paths. */
-export const bundleSchema = v.object({
+const bundleSchema = v.object({
   hash,
   entry: v.string(),
   commonJs: v.boolean(),
@@ -54,11 +54,11 @@ const sourceSchema = v.object({
 });
 
 /** What code to run, and in which env. */
-export const moduleSchema = v.object({ bundle: bundleSchema, env: resolvedEnvSchema, source: sourceSchema });
+const moduleSchema = v.object({ bundle: bundleSchema, env: resolvedEnvSchema, source: sourceSchema });
 export type ModuleRef = v.InferOutput<typeof moduleSchema>;
 
-export const functionKinds = ["function", "async", "generator", "async-generator"] as const;
-export const exportSchema = v.object({
+const functionKinds = ["function", "async", "generator", "async-generator"] as const;
+const exportSchema = v.object({
   name: v.string(),
   /** A class counts as `other`, and so does everything that cannot be called. */
   kind: v.picklist([...functionKinds, "other"]),
@@ -67,11 +67,11 @@ export const exportSchema = v.object({
 });
 export type ExportInfo = v.InferOutput<typeof exportSchema>;
 
-export const runStates = ["running", "paused", "done", "failed", "cancelled", "interrupted"] as const;
+const runStates = ["running", "paused", "done", "failed", "cancelled", "interrupted"] as const;
 export type RunState = (typeof runStates)[number];
 
 /** The record of a call or a map. */
-export const runSchema = v.object({
+const runSchema = v.object({
   id: runId,
   kind: v.picklist(["call", "map"]),
   /** `file#export`, as a person knows it. */
@@ -100,14 +100,14 @@ export const runSchema = v.object({
 export type RunRecord = v.InferOutput<typeof runSchema>;
 
 /** What a map is, as the client asks for it and the agent keeps it. */
-export const mapSpecSchema = v.object({
+const mapSpecSchema = v.object({
   module: moduleSchema,
   export: v.string(),
   options: mapOptionsSchema,
 });
 export type MapSpec = v.InferOutput<typeof mapSpecSchema>;
 
-export const logLineSchema = v.object({
+const logLineSchema = v.object({
   run: runId,
   replica: count,
   stream: v.picklist(["stdout", "stderr", "log"]),

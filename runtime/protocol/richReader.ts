@@ -65,8 +65,8 @@ function revivers(blobs: readonly Uint8Array[]): Record<string, (payload: unknow
     Error: (payload) => {
       if (!isObject(payload)) throw new Error("it holds an Error without fields");
       let error = errors.get(payload);
-      if (!error) errors.set(payload, (error = newErrorFor(payload as ErrorPayload)));
-      fillError(error, payload as ErrorPayload);
+      if (!error) errors.set(payload, (error = newErrorFor(payload)));
+      fillError(error, payload);
       return error;
     },
   };

@@ -25,7 +25,7 @@ export interface Received<T> {
 }
 
 /** As much of an AbortSignal as is needed here. The real one costs more than a whole warm call. */
-export interface Abortable {
+interface Abortable {
   readonly aborted: boolean;
   readonly reason: unknown;
   addEventListener(type: "abort", listener: () => void, options?: { once: boolean }): void;
@@ -76,7 +76,7 @@ export interface PeerOptions<Mine extends Catalogue> {
 }
 
 /** A side that has been silent for this long is taken for lost; VS Code's remote protocol uses the same 20 s. */
-export const silenceLimitMs = 20_000;
+const silenceLimitMs = 20_000;
 const pingEveryMs = 5_000;
 /** Items a stream may have on the way before the reader has taken one. */
 const streamWindow = 16;

@@ -75,7 +75,7 @@ export function specError(what: string, issues: readonly v.BaseIssue<unknown>[])
 }
 
 /** Packages to install, as the client resolved them from the project's lockfile. */
-export const installSchema = v.object({
+const installSchema = v.object({
   /** Exact versions by package name. */
   dependencies: v.record(v.string(), v.string()),
   /** npm `overrides` that pin what those packages need in turn. */

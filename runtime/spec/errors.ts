@@ -5,7 +5,7 @@
  * exit status the command line ends with: 1 when the user's function or an input failed, 2 when the
  * request or the set-up is wrong.
  */
-export const errorCodes = {
+const errorCodes = {
   usage: 2,
   "name.invalid": 2,
   "spec.invalid": 2,

@@ -16,7 +16,7 @@ export interface SliceRequest {
   token: string;
 }
 
-export interface OutcomeRun {
+interface OutcomeRun {
   lo: number;
   count: number;
   errors: number;

@@ -163,7 +163,13 @@ describe("an env on the command line", () => {
     ["nothing", ""],
     ["characters beyond ASCII", "é 漢 \u{1F600} \u202e"],
   ])("brings a variable with %s to the function byte for byte", async (_what, value) => {
-    const { status, stdout } = await home.cli(["run", "f.ts#environment", '["FARCALL_TEST_VALUE"]', "--var", `FARCALL_TEST_VALUE=${value}`]);
+    const { status, stdout } = await home.cli([
+      "run",
+      "f.ts#environment",
+      '["FARCALL_TEST_VALUE"]',
+      "--var",
+      `FARCALL_TEST_VALUE=${value}`,
+    ]);
     expect(status).toBe(0);
     expect(JSON.parse(stdout)).toBe(value);
   });
@@ -197,18 +203,24 @@ describe("what a remote function says", () => {
     expect(stderr).not.toMatch(controls);
   });
 
-  test.skipIf(process.platform !== "linux")("reaches a terminal with colours only, and with NO_COLOR without", async () => {
-    const ownLines = /\r\u001b\[2K|\r\n/g; // oxlint-disable-line no-control-regex -- the status line's
-    // oxlint-disable-next-line no-control-regex -- colours
-    const colours = /\u001b\[[0-9;]*m/g;
-    for (const [noColor, hasColours] of [["", true], ["1", false]] as const) {
-      const { stdout } = await onTerminal(["run", "f.ts#hostile"], { NO_COLOR: noColor });
-      const said = stdout.replace(ownLines, "\n");
-      expect(said).toContain("gnp.exeover");
-      expect(colours.test(said)).toBe(hasColours);
-      expect(said.replace(colours, "")).not.toMatch(controls);
-    }
-  });
+  test.skipIf(process.platform !== "linux")(
+    "reaches a terminal with colours only, and with NO_COLOR without",
+    async () => {
+      const ownLines = /\r\u001b\[2K|\r\n/g; // oxlint-disable-line no-control-regex -- the status line's
+      // oxlint-disable-next-line no-control-regex -- colours
+      const colours = /\u001b\[[0-9;]*m/g;
+      for (const [noColor, hasColours] of [
+        ["", true],
+        ["1", false],
+      ] as const) {
+        const { stdout } = await onTerminal(["run", "f.ts#hostile"], { NO_COLOR: noColor });
+        const said = stdout.replace(ownLines, "\n");
+        expect(said).toContain("gnp.exeover");
+        expect(colours.test(said)).toBe(hasColours);
+        expect(said.replace(colours, "")).not.toMatch(controls);
+      }
+    },
+  );
 });
 
 /** Runs the command line on a pseudo-terminal; what it shows there comes as standard output. */
