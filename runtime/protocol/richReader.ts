@@ -6,7 +6,6 @@
 import { defaultParseOperations, unflatten } from "devalue";
 import type { ParseOperations } from "devalue";
 import { fillError, newErrorFor } from "./errorValue.ts";
-import type { ErrorPayload } from "./errorValue.ts";
 import { maxBigIntChars, maxRichDepth, maxValues, referencesTooDeep } from "./wireLimits.ts";
 
 /** Entries below the deepest object that the sender does not count: a view, its buffer, the buffer's blob. */
