@@ -1,6 +1,6 @@
 /**
  * `npm start`: the main job on the embedded default. Counts the words of a few hundred real documents, the
- * READMEs and HTML pages of the installed packages, served by a small local server, in parallel on the local
+ * READMEs, licences and HTML pages of the installed packages, served by a small local server, in parallel on the local
  * cluster. `npm start -- --wikipedia` counts ten Wikipedia pages instead.
  */
 import { spawn } from "node:child_process";
@@ -33,7 +33,8 @@ const wikipediaPages = [
 
 async function documents(): Promise<string[]> {
   const found: string[] = [];
-  for await (const path of glob("node_modules/**/*.{md,html}", { cwd: root })) {
+  for await (const path of glob("node_modules/**/{*.{md,markdown,html,txt},README*,LICEN[CS]E*}", { cwd: root })) {
+    if (/\.[cm]?[jt]s$/.test(path)) continue;
     const { size } = await stat(join(root, path));
     if (size > 200 && size < maxDocumentBytes) found.push(path.replaceAll("\\", "/"));
   }

@@ -1,7 +1,9 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { outcomeOf, TestHome, until } from "../support/home.ts";
+import { cliFile, outcomeOf, TestHome, until } from "../support/home.ts";
+
+const root = join(import.meta.dirname, "../..");
 
 let home: TestHome;
 
@@ -21,7 +23,8 @@ export const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve
 export const waits = async () => {
   console.log("waiting");
   await new Promise((resolve) => context().signal.addEventListener("abort", resolve));
-  return "told";
+  console.log("told");
+  throw context().signal.reason;
 };
 export const hostile = () => {
   const osc52 = "\\u001b]52;c;aGFja2Vk\\u0007";
@@ -123,14 +126,15 @@ describe("farcall run", () => {
     child.kill("SIGINT");
     expect(await outcome).toMatchObject({ status: 130, stdout: "" });
     const records = await until(
-      async () => JSON.parse((await home.cli(["runs", "--json", "--limit", "1"])).stdout) as { state: string }[],
+      async () => JSON.parse((await home.cli(["runs", "--json", "--limit", "1"])).stdout) as { id: string; state: string }[],
       ([record]) => record?.state !== "running",
     );
     expect(records).toMatchObject([{ label: "f.ts#waits", state: "cancelled" }]);
+    expect((await home.cli(["logs", records[0]!.id])).stdout).toContain("told");
   });
 
   test("says so when standard output cannot be written", async () => {
-    const child = spawn("sh", ["-c", '"$0" "$@" > /dev/full', process.execPath, cliPath, "run", "f.ts#add", "[1,2]"], {
+    const child = spawn("sh", ["-c", '"$0" "$@" > /dev/full', process.execPath, cliFile, "run", "f.ts#add", "[1,2]"], {
       cwd: home.project,
       env: home.environment(),
     });
@@ -150,9 +154,6 @@ describe("farcall run", () => {
     expect(await outcomeOf(npm)).toMatchObject({ status: 0, stdout: '"inner"\n' });
   });
 });
-
-const root = join(import.meta.dirname, "../..");
-const cliPath = join(root, "dist/cli.js");
 
 describe("an env on the command line", () => {
   test.each([
@@ -188,8 +189,8 @@ describe("what a remote function says", () => {
   const controls = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/;
 
   test("reaches a file or pipe without any control sequence, in lines, errors and results", async () => {
-    for (const env of [{}, { NO_COLOR: "" }]) {
-      const { status, stdout, stderr } = await home.cli(["run", "f.ts#hostile"], { env });
+    for (const NO_COLOR of ["1", ""]) {
+      const { status, stdout, stderr } = await home.cli(["run", "f.ts#hostile"], { env: { NO_COLOR } });
       expect(status).toBe(1);
       expect(stderr).toMatch(/^\[\d+ #0\] redgnp\.exeover$/m);
       expect(stderr).toContain("Hostile: message\nsecond line");
@@ -225,7 +226,7 @@ describe("what a remote function says", () => {
 
 /** Runs the command line on a pseudo-terminal; what it shows there comes as standard output. */
 function onTerminal(args: readonly string[], env: Record<string, string> = {}) {
-  const command = [process.execPath, cliPath, ...args].map((word) => `'${word}'`).join(" ");
+  const command = [process.execPath, cliFile, ...args].map((word) => `'${word}'`).join(" ");
   const child = spawn("script", ["-qec", command, "/dev/null"], {
     cwd: home.project,
     env: { ...home.environment(env), TERM: "xterm-256color" },
