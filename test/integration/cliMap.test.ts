@@ -181,7 +181,14 @@ describe("the outcomes of farcall map", () => {
 
 describe("farcall map", () => {
   test("stops at the first input that fails with --on-error stop", async () => {
-    const { status, stdout, stderr } = await home.cli(["map", "f.ts#odd", "--input", "ten.jsonl", "--on-error", "stop"]);
+    const { status, stdout, stderr } = await home.cli([
+      "map",
+      "f.ts#odd",
+      "--input",
+      "ten.jsonl",
+      "--on-error",
+      "stop",
+    ]);
     expect({ status, values: values(stdout) }).toEqual({ status: 1, values: [0] });
     expect(stderr).toContain("TypeError: odd 1 (input 1");
     expect(stderr).toMatch(/> 5 \|/);
@@ -283,7 +290,12 @@ describe("a run that nobody waits for", () => {
     expect(refused.stderr).toContain("--force");
     expect(fresh.agentPid()).toBeDefined();
     expect(await fresh.cli(["down", "local", "--force"])).toMatchObject({ status: 0, stderr: "local is down.\n" });
-    expect(await until(() => fresh.leftovers(), (left) => left.length === 0)).toEqual([]);
+    expect(
+      await until(
+        () => fresh.leftovers(),
+        (left) => left.length === 0,
+      ),
+    ).toEqual([]);
   });
 });
 
@@ -361,26 +373,29 @@ test("a reader that has had enough is no error", async () => {
   expect(await outcomeOf(child)).toMatchObject({ stdout: '{"index":0,"value":0}\nstatus 0\n', stderr: "" });
 });
 
-test.skipIf(process.platform !== "linux")("on a terminal, progress stays on the last line and leaves nothing", async () => {
-  const command = `'${process.execPath}' '${cliFile}' map f.ts#slow --input gen.ts#forty --replicas 2 > terminal.out`;
-  await home.write("gen.ts", `${generators}export const forty = Array.from({ length: 80 }, (_, i) => i);\n`);
-  const child = spawn("script", ["-qec", command, "/dev/null"], {
-    cwd: home.project,
-    env: { ...home.environment(), TERM: "xterm-256color" },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  const { status, stdout: raw } = await outcomeOf(child);
-  expect(status).toBe(0);
-  expect(values(await readFile(join(home.project, "terminal.out"), "utf8"))).toEqual(range(80));
-  const { drawn, screen } = terminal(raw);
-  expect(drawn.some((line) => /^[█░]{20} \d+\/80 · [\d.,]+\/s · /.test(line))).toBe(true);
-  const printed = screen.filter((line) => line !== "");
-  expect(printed.at(-1)).toMatch(/^80 done, in .*\/s \(run .*\)$/);
-  expect(printed.filter((line) => /^\[\d+ #\d+\] at \d+$/.test(line)).length).toBe(80);
-  expect(screen.join("\n")).not.toMatch(/[█░]/);
-  // Nothing is left of the line that was drawn over: the cursor stands at the start of an empty one.
-  expect(screen.at(-1)).toBe("");
-});
+test.skipIf(process.platform !== "linux")(
+  "on a terminal, progress stays on the last line and leaves nothing",
+  async () => {
+    const command = `'${process.execPath}' '${cliFile}' map f.ts#slow --input gen.ts#forty --replicas 2 > terminal.out`;
+    await home.write("gen.ts", `${generators}export const forty = Array.from({ length: 80 }, (_, i) => i);\n`);
+    const child = spawn("script", ["-qec", command, "/dev/null"], {
+      cwd: home.project,
+      env: { ...home.environment(), TERM: "xterm-256color" },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    const { status, stdout: raw } = await outcomeOf(child);
+    expect(status).toBe(0);
+    expect(values(await readFile(join(home.project, "terminal.out"), "utf8"))).toEqual(range(80));
+    const { drawn, screen } = terminal(raw);
+    expect(drawn.some((line) => /^[█░]{20} \d+\/80 · [\d.,]+\/s · /.test(line))).toBe(true);
+    const printed = screen.filter((line) => line !== "");
+    expect(printed.at(-1)).toMatch(/^80 done, in .*\/s \(run .*\)$/);
+    expect(printed.filter((line) => /^\[\d+ #\d+\] at \d+$/.test(line)).length).toBe(80);
+    expect(screen.join("\n")).not.toMatch(/[█░]/);
+    // Nothing is left of the line that was drawn over: the cursor stands at the start of an empty one.
+    expect(screen.at(-1)).toBe("");
+  },
+);
 
 /** What a terminal would show: every state of its last line, and its lines in the end. Anything unexpected throws. */
 function terminal(raw: string): { drawn: string[]; screen: string[] } {

@@ -126,7 +126,8 @@ describe("farcall run", () => {
     child.kill("SIGINT");
     expect(await outcome).toMatchObject({ status: 130, stdout: "" });
     const records = await until(
-      async () => JSON.parse((await home.cli(["runs", "--json", "--limit", "1"])).stdout) as { id: string; state: string }[],
+      async () =>
+        JSON.parse((await home.cli(["runs", "--json", "--limit", "1"])).stdout) as { id: string; state: string }[],
       ([record]) => record?.state !== "running",
     );
     expect(records).toMatchObject([{ label: "f.ts#waits", state: "cancelled" }]);
