@@ -163,7 +163,8 @@ export class Connection {
           .then(
             (answer) => {
               const { ok } = answer.result;
-              const flushed = end(ok ? "done" : "failed", { ok, body: answer.body });
+              const state = incoming.cancellation.aborted ? "cancelled" : ok ? "done" : "failed";
+              const flushed = end(state, { ok, body: answer.body });
               return flushed ? flushed.then(() => answer) : answer;
             },
             async (error: unknown) => {

@@ -33,6 +33,8 @@ export interface FeedHost {
 
 const targetMs = 100;
 const maxSliceCount = 10_000;
+/** Single inputs that go ahead to find out how long one takes. */
+const maxProbes = 64;
 /** Splitting a chunk of long inputs takes this many slices off its front, and leaves the rest in one piece. */
 const slicesPerSplit = 8;
 /** Slices one worker may hold, the running one included, as long as they are short together. */
@@ -127,10 +129,12 @@ export class Feed implements Workload {
     const lease = this.#buffer[0];
     if (!lease || slot.draining) return "none";
     if (slot.calls > 0) return "wait";
+    // What a worker died over before is worked alone, or its next death would be blamed on its neighbours too.
+    const alone = lease.chunk.deaths > 0;
     let heldMs = 0;
-    for (const { workload, estimateMs } of slot.slices.values()) {
-      if (workload !== this) return "wait";
-      heldMs += estimateMs;
+    for (const held of slot.slices.values()) {
+      if (held.workload !== this || held.alone || alone) return "wait";
+      heldMs += held.estimateMs;
     }
     if (slot.slices.size === 0 && this.replicas >= this.maxReplicas) return "none";
     if (slot.slices.size > 0 && this.#isFull(slot, heldMs)) return "none";
@@ -138,7 +142,7 @@ export class Feed implements Workload {
     if (this.#itemMs === undefined && count > 1) {
       if (this.#slices.size > 0 || this.#splitting > 0) return "none";
       this.#buffer.shift();
-      void this.#split(lease, 1, Math.min(count - 1, this.maxReplicas));
+      void this.#split(lease, 1, Math.min(count - 1, maxProbes, this.maxReplicas * this.#concurrency));
       return "given";
     }
     const suits = this.#suitableCount();
@@ -185,7 +189,7 @@ export class Feed implements Workload {
   #isFull(slot: Slot, heldMs: number): boolean {
     let inputs = 0;
     for (const token of slot.slices.keys()) inputs += this.#slices.get(token)?.lease.chunk.count ?? 0;
-    if (inputs < (this.#spec.options.concurrency ?? 1)) return false;
+    if (inputs < this.#concurrency) return false;
     return heldMs >= targetMs || slot.slices.size >= maxSlicesHeld;
   }
 
@@ -217,6 +221,10 @@ export class Feed implements Workload {
 
   #changed(): Promise<void> {
     return new Promise((resolve) => this.#waiters.push(resolve));
+  }
+
+  get #concurrency(): number {
+    return this.#spec.options.concurrency ?? 1;
   }
 
   #suitableCount(): number {
@@ -265,7 +273,7 @@ export class Feed implements Workload {
     const { replica } = slot;
     const slice: Slice = { lease, slot, results: [], abort: new AbortController() };
     this.#slices.set(token, slice);
-    slot.slices.set(token, { workload: this, estimateMs });
+    slot.slices.set(token, { workload: this, estimateMs, alone: chunk.deaths > 0 });
     slot.lastRun = this.run;
     const begunAtMs = performance.now();
     let settled: Promise<void> | undefined;
@@ -277,7 +285,7 @@ export class Feed implements Workload {
           logFile: this.#host.logFile(this.run, replica.id),
           export: this.#spec.export,
           lo: chunk.lo,
-          concurrency: options.concurrency ?? 1,
+          concurrency: this.#concurrency,
           retries: options.retries ?? 0,
           timeoutMs: options.timeoutMs ?? null,
           deaths: chunk.deaths,

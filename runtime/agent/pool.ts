@@ -33,7 +33,7 @@ export interface Slot {
   readonly replica: Replica;
   calls: number;
   /** Slices handed to the worker and not finished, by token. */
-  readonly slices: Map<string, { workload: Workload; estimateMs: number }>;
+  readonly slices: Map<string, { workload: Workload; estimateMs: number; alone: boolean }>;
   /** Takes no more work and ends when what it has is done. */
   draining: boolean;
   rawFrom: { stdout: number; stderr: number };

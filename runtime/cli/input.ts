@@ -8,6 +8,7 @@ import { pathToFileURL } from "node:url";
 import { bundle, type Bundle } from "../bundle/bundle.ts";
 import type { Inputs } from "../client/inputs.ts";
 import { FarcallError, messageOf } from "../spec/errors.ts";
+import { farcallHome } from "../spec/home.ts";
 import { jsonLines, parseJson } from "./jsonLines.ts";
 
 /** What a map takes its inputs from. */
@@ -63,15 +64,28 @@ async function exported(given: string, signal: AbortSignal): Promise<InputSource
   const at = given.lastIndexOf("#");
   const file = resolve(given.slice(0, at));
   const name = given.slice(at + 1);
-  const built = await bundle(file, { signal });
+  const built = await bundle(file, { signal, cacheFolder: join(farcallHome(), "cache", "vendor") });
   // The code stays until the process ends: a generator may import or read more of it while it runs.
   const folder = await mkdtemp(join(tmpdir(), "farcall-input-"));
   const remove = () => rmSync(folder, { recursive: true, force: true });
   process.on("exit", remove);
-  const exports = await load(built, folder, file);
+  const inUsersFiles = (error: unknown) => withUsersFiles(error, folder, built.sourceRoot);
+  let exports: Record<string, unknown>;
+  try {
+    exports = await load(built, folder, file);
+  } catch (thrown) {
+    const cause = inUsersFiles(thrown);
+    throw new FarcallError("bundle.import-failed", `The input module ${file} failed: ${messageOf(cause)}`, { cause });
+  }
   const found = Object.hasOwn(exports, name) ? exports[name] : undefined;
-  const value: unknown = typeof found === "function" ? await (found as () => unknown)() : found;
-  if (isInputs(value)) return source(value, remove);
+  let value: unknown;
+  try {
+    value = typeof found === "function" ? await (found as () => unknown)() : found;
+  } catch (thrown) {
+    throw inUsersFiles(thrown);
+  }
+  if (Array.isArray(value)) return source(value, remove);
+  if (isInputs(value)) return source(rethrowing(value, inUsersFiles), remove);
   const known = Object.keys(exports).join(", ");
   throw new FarcallError(
     "input.invalid",
@@ -97,12 +111,40 @@ async function load(built: Bundle, folder: string, file: string): Promise<Record
   // Standard output is for results.
   globalThis.console = new Console(process.stderr, process.stderr);
   process.setSourceMapsEnabled(true);
-  try {
-    const loaded = (await import(pathToFileURL(join(folder, built.manifest.entry)).href)) as Record<string, unknown>;
-    return built.manifest.commonJs ? (loaded["default"] as Record<string, unknown>) : loaded;
-  } catch (cause) {
-    throw new FarcallError("bundle.import-failed", `The input module ${file} failed: ${messageOf(cause)}`, { cause });
+  const loaded = (await import(pathToFileURL(join(folder, built.manifest.entry)).href)) as Record<string, unknown>;
+  return built.manifest.commonJs ? (loaded["default"] as Record<string, unknown>) : loaded;
+}
+
+/** The same inputs; an error that they end with goes through `change`. */
+function rethrowing(values: Inputs<unknown>, change: (error: unknown) => unknown): Inputs<unknown> {
+  if (Symbol.asyncIterator in values) {
+    return (async function* () {
+      try {
+        yield* values;
+      } catch (error) {
+        throw change(error);
+      }
+    })();
   }
+  return (function* () {
+    try {
+      yield* values;
+    } catch (error) {
+      throw change(error);
+    }
+  })();
+}
+
+/** Has the stack name the places in the user's own files, and none in ours. */
+function withUsersFiles(error: unknown, folder: string, sourceRoot: string): unknown {
+  if (!(error instanceof Error) || error.stack === undefined) return error;
+  const ours = /^\s*at .*(?:node:internal|file:\/\/)/;
+  error.stack = error.stack
+    .split("\n")
+    .map((line) => line.replace(`${folder}/`, `${sourceRoot}/`))
+    .filter((line) => !ours.test(line))
+    .join("\n");
+  return error;
 }
 
 function nearestInstalled(file: string): string | undefined {

@@ -2,7 +2,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { mkdir, readFile, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { cliFile, outcomeOf, TestHome, until } from "../support/home.ts";
+import { outcomeOf, TestHome, until } from "../support/home.ts";
+import { cliFile, onTerminal, replay } from "../support/terminal.ts";
 
 let home: TestHome;
 
@@ -123,7 +124,8 @@ describe("the inputs of farcall map", () => {
     const { status, stderr } = await home.cli(["map", "f.ts#echo", "--input", "gen.ts#failing"]);
     expect(status).not.toBe(0);
     expect(stderr).toContain("RangeError: no third");
-    expect(stderr).toContain("gen.ts:11:");
+    expect(stderr).toMatch(/at failing \(gen\.ts:11:\d+\)/);
+    expect(stderr).toContain("> 11 | export async function* failing()");
     expect(await records()).toMatchObject([{ state: "cancelled" }]);
   });
 
@@ -168,14 +170,15 @@ describe("the outcomes of farcall map", () => {
   });
 
   test("come as they are there with --unordered, and in input order without", async () => {
+    await home.write("forty.jsonl", lines(range(40)));
     const order = async (...more: string[]) => {
-      const args = ["map", "f.ts#late", "--input", "ten.jsonl", "--concurrency", "4", "--replicas", "1", ...more];
+      const args = ["map", "f.ts#late", "--input", "forty.jsonl", "--replicas", "2", ...more];
       return parse((await home.cli(args)).stdout).map(({ index }) => index);
     };
     const unordered = await order("--unordered");
     expect(unordered[0]).not.toBe(0);
-    expect(unordered.toSorted((a, b) => a - b)).toEqual(range(10));
-    expect(await order()).toEqual(range(10));
+    expect(unordered.toSorted((a, b) => a - b)).toEqual(range(40));
+    expect(await order()).toEqual(range(40));
   });
 });
 
@@ -376,17 +379,12 @@ test("a reader that has had enough is no error", async () => {
 test.skipIf(process.platform !== "linux")(
   "on a terminal, progress stays on the last line and leaves nothing",
   async () => {
-    const command = `'${process.execPath}' '${cliFile}' map f.ts#slow --input gen.ts#forty --replicas 2 > terminal.out`;
-    await home.write("gen.ts", `${generators}export const forty = Array.from({ length: 80 }, (_, i) => i);\n`);
-    const child = spawn("script", ["-qec", command, "/dev/null"], {
-      cwd: home.project,
-      env: { ...home.environment(), TERM: "xterm-256color" },
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    const { status, stdout: raw } = await outcomeOf(child);
+    await home.write("eighty.jsonl", lines(range(80)));
+  const args = ["map", "f.ts#slow", "--input", "eighty.jsonl", "--replicas", "2"];
+  const { status, stdout: raw } = await onTerminal(home, args, { redirect: "> terminal.out" });
     expect(status).toBe(0);
     expect(values(await readFile(join(home.project, "terminal.out"), "utf8"))).toEqual(range(80));
-    const { drawn, screen } = terminal(raw);
+    const { drawn, screen } = replay(raw);
     expect(drawn.some((line) => /^[█░]{20} \d+\/80 · [\d.,]+\/s · /.test(line))).toBe(true);
     const printed = screen.filter((line) => line !== "");
     expect(printed.at(-1)).toMatch(/^80 done, in .*\/s \(run .*\)$/);
@@ -396,25 +394,3 @@ test.skipIf(process.platform !== "linux")(
     expect(screen.at(-1)).toBe("");
   },
 );
-
-/** What a terminal would show: every state of its last line, and its lines in the end. Anything unexpected throws. */
-function terminal(raw: string): { drawn: string[]; screen: string[] } {
-  const screen = [""];
-  const drawn: string[] = [];
-  let column = 0;
-  // oxlint-disable-next-line no-control-regex -- what a terminal reads
-  for (const [part] of raw.matchAll(/\u001b\[2K|\u001b\[[0-9;]*m|[\s\S]/g)) {
-    const line = screen.at(-1)!;
-    if (part === "\r") column = 0;
-    else if (part === "\n") screen.push("");
-    else if (part === "\u001b[2K") {
-      drawn.push(line);
-      screen[screen.length - 1] = "";
-    } else if (part === "\u001b") throw new Error("a sequence that no status line needs");
-    else if (!part.startsWith("\u001b")) {
-      screen[screen.length - 1] = line.slice(0, column).padEnd(column) + part + line.slice(column + 1);
-      column++;
-    }
-  }
-  return { drawn, screen };
-}
