@@ -7,7 +7,7 @@ import type { Invocation } from "./main.ts";
 import { envSpec, flag, noMore, openCluster, target, text, timeMs, whole } from "./options.ts";
 import { LineOutput, outcomeLine } from "./output.ts";
 import { MapProgress } from "./progress.ts";
-import { reportError } from "./report.ts";
+import { describe, reportError } from "./report.ts";
 import { errorJson, logLineText, paint, sanitize, StatusLine, toJson } from "./terminal.ts";
 
 /** `farcall run` and `farcall map`. */
@@ -79,16 +79,19 @@ export async function mapCommand({ words, values, signal }: Invocation): Promise
     return { ...others, total: total ?? null };
   });
   let failed = 0;
+  let firstError: Error | undefined;
   try {
     for await (const batch of run.batches(flag(values, "unordered") ? "settled" : "index")) {
       for (const outcome of batch) {
         const printed = outcomeLine(outcome);
         if (printed.failed) failed++;
+        if ("error" in outcome) firstError ??= outcome.error;
         await output.write(printed.text);
       }
       await output.flush();
     }
     line.print(progress.summary(run.id));
+    if (firstError) line.print(`The first that failed:\n${describe(firstError).join("\n")}`);
     return failed > 0 ? 1 : 0;
   } catch (error) {
     await output.flush();

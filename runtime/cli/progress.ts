@@ -77,7 +77,7 @@ export class MapProgress implements Disposable {
     parts.push(duration(elapsedMs));
     if (total !== null && this.#rate && done < total)
       parts.push(`${duration(((total - done) / this.#rate) * 1_000)} left`);
-    parts.push(state === "paused" ? "paused" : `${replicas} replicas`);
+    parts.push(state === "paused" ? "paused" : replicas === 1 ? "1 replica" : `${replicas} replicas`);
     return `${bar(done, total)}${parts.join(" · ")}`;
   }
 }

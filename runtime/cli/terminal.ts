@@ -80,8 +80,9 @@ export class StatusLine implements Disposable {
 
 /** `1h 02m`, `3m 04s`, `5.6 s`, `78 ms`. */
 export function duration(ms: number): string {
-  if (ms < 1_000) return `${Math.round(ms)} ms`;
-  if (ms < 60_000) return `${(ms / 1_000).toFixed(1)} s`;
+  // Bounds lie where rounding would reach the next unit.
+  if (ms < 999.5) return `${Math.round(ms)} ms`;
+  if (ms < 59_950) return `${(ms / 1_000).toFixed(1)} s`;
   const seconds = Math.round(ms / 1_000);
   const pad = (value: number) => String(value).padStart(2, "0");
   if (seconds < 3_600) return `${Math.floor(seconds / 60)}m ${pad(seconds % 60)}s`;
@@ -94,7 +95,7 @@ export function count(value: number): string {
 
 /** A number with as many digits as say something. */
 export function rate(perSecond: number): string {
-  if (perSecond >= 100) return count(Math.round(perSecond));
+  if (perSecond >= 99.5) return count(Math.round(perSecond));
   return perSecond.toPrecision(2);
 }
 
