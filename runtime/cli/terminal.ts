@@ -1,3 +1,4 @@
+import { isatty } from "node:tty";
 import { stripVTControlCharacters, styleText } from "node:util";
 import type { LogLine } from "../protocol/messages.ts";
 import { FarcallError, messageOf } from "../spec/errors.ts";
@@ -13,7 +14,7 @@ export function paint(style: Style, text: string, target: Target = "stderr"): st
 }
 
 function usesColour(target: Target): boolean {
-  return Boolean(process[target].isTTY) && !process.env["NO_COLOR"] && process.env["TERM"] !== "dumb";
+  return isatty(target === "stdout" ? 1 : 2) && !process.env["NO_COLOR"] && process.env["TERM"] !== "dumb";
 }
 
 // Colours (SGR) may stay in what remote code printed; every other sequence could move the cursor, set the
@@ -48,7 +49,7 @@ const replicaStyles = ["cyan", "magenta", "blue", "green"] as const satisfies St
 /** A line at the bottom of the terminal that is written anew in place, with other lines scrolling above it. */
 export class StatusLine implements Disposable {
   readonly #stream = process.stderr;
-  readonly #live = Boolean(process.stderr.isTTY);
+  readonly #live = isatty(2);
   #shown = "";
 
   get isLive(): boolean {

@@ -129,7 +129,7 @@ export class Peer<Theirs extends Catalogue, Mine extends Catalogue = Record<neve
     options: RequestOptions = {},
     onItem?: OnItem,
   ): Promise<Received<Result<Theirs[K]>>> {
-    return this.#open(method, params, options, onItem) as Promise<Received<Result<Theirs[K]>>>;
+    return this.#open(method, params, options, onItem);
   }
 
   /** Sends a request that is not answered. */
@@ -420,7 +420,7 @@ class Served implements Incoming<unknown>, Abortable {
   readonly #id: number;
   #credit: number;
   /** Items for which there is no credit yet, in their order. */
-  #waiting: { item: unknown; body: Uint8Array | undefined; settle(error?: unknown): void }[] = [];
+  #waiting: { item: unknown; body: Uint8Array | undefined; settle: (error?: unknown) => void }[] = [];
   #lastWaiting: Promise<void> | undefined;
   #controller: AbortController | undefined;
   #aborted: Error | undefined;

@@ -380,8 +380,8 @@ test.skipIf(process.platform !== "linux")(
   "on a terminal, progress stays on the last line and leaves nothing",
   async () => {
     await home.write("eighty.jsonl", lines(range(80)));
-  const args = ["map", "f.ts#slow", "--input", "eighty.jsonl", "--replicas", "2"];
-  const { status, stdout: raw } = await onTerminal(home, args, { redirect: "> terminal.out" });
+    const args = ["map", "f.ts#slow", "--input", "eighty.jsonl", "--replicas", "2"];
+    const { status, stdout: raw } = await onTerminal(home, args, { redirect: "> terminal.out" });
     expect(status).toBe(0);
     expect(values(await readFile(join(home.project, "terminal.out"), "utf8"))).toEqual(range(80));
     const { drawn, screen } = replay(raw);

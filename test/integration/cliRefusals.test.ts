@@ -10,7 +10,10 @@ let home: TestHome;
 
 beforeAll(async () => {
   home = await TestHome.create();
-  await home.write("f.ts", "export const double = (x: number) => 2 * x;\nexport const echo = (x: unknown) => x;\nexport const version = 3;\n");
+  await home.write(
+    "f.ts",
+    "export const double = (x: number) => 2 * x;\nexport const echo = (x: unknown) => x;\nexport const version = 3;\n",
+  );
   await home.write("broken.ts", "export const fine = 1;\nexport function broken( {\n  return 1;\n}\n");
   await home.write("lost.ts", 'import { gone } from "./gone.ts";\nexport const f = () => gone;\n');
   await home.write("throws.ts", 'throw new Error("at import");\nexport const f = () => 1;\n');
@@ -20,7 +23,10 @@ beforeAll(async () => {
   await home.write("object.json", '{"not":"an array"}');
   await home.write("broken.json", "[1, 2");
   await home.write("unknown.json", '{"replica": 3}');
-  await home.write("gen.ts", "export const three = 3;\nexport const list = [1];\nexport const throws = () => { throw new TypeError('no inputs today'); };\n");
+  await home.write(
+    "gen.ts",
+    "export const three = 3;\nexport const list = [1];\nexport const throws = () => { throw new TypeError('no inputs today'); };\n",
+  );
 });
 afterAll(async () => {
   await home[Symbol.asyncDispose]();
@@ -52,13 +58,25 @@ describe("refused before anything is started:", () => {
     ["an input that is a folder", ["map", "f.ts#double", "--input", "."], /not a file/],
     ["a bad line 3 of 5", ["map", "f.ts#double", "--input", "third-is-bad.jsonl"], /third-is-bad\.jsonl:3 is not JSON/],
     ["an input that is not UTF-8", ["map", "f.ts#double", "--input", "latin1.jsonl"], /latin1\.jsonl: it is not UTF-8/],
-    ["a .json input without an array", ["map", "f.ts#double", "--input", "object.json"], /holds no array[\s\S]*\.jsonl/],
+    [
+      "a .json input without an array",
+      ["map", "f.ts#double", "--input", "object.json"],
+      /holds no array[\s\S]*\.jsonl/,
+    ],
     ["a .json input cut short", ["map", "f.ts#double", "--input", "broken.json"], /broken\.json is not JSON/],
     ["an input module that is not there", ["map", "f.ts#double", "--input", "none.ts#list"], /none\.ts/],
-    ["an input module without the export", ["map", "f.ts#double", "--input", "gen.ts#lists"], /no export "lists"[\s\S]*list/],
+    [
+      "an input module without the export",
+      ["map", "f.ts#double", "--input", "gen.ts#lists"],
+      /no export "lists"[\s\S]*list/,
+    ],
     ["an input export that gives none", ["map", "f.ts#double", "--input", "gen.ts#three"], /gives no inputs/],
     ["an input module that does not compile", ["map", "f.ts#double", "--input", "broken.ts#fine"], /broken\.ts:3:10/],
-    ["an input module that throws", ["map", "f.ts#double", "--input", "throws.ts#f"], /at import[\s\S]*\(throws\.ts:1:7\)\n +> 1 \|/],
+    [
+      "an input module that throws",
+      ["map", "f.ts#double", "--input", "throws.ts#f"],
+      /at import[\s\S]*\(throws\.ts:1:7\)\n +> 1 \|/,
+    ],
     ["zero replicas", map("--replicas", "0"), /--replicas is "0"[\s\S]*whole number/],
     ["half a replica", map("--replicas", "1.5"), /--replicas is "1\.5"/],
     ["more replicas than there can be", map("--replicas", "5000"), /replicas/],
@@ -181,13 +199,19 @@ describe("a FARCALL_HOME", () => {
 
   test.skipIf(!canMount)("with a full disk ends a map in words, and serves again when there is room", async () => {
     await using fresh = await mountedHome("size=12m");
-    await fresh.write("wide.ts", 'export function* rows() { for (let i = 0; i < 200_000; i++) yield "x".repeat(400) + i; }\n');
+    await fresh.write(
+      "wide.ts",
+      'export function* rows() { for (let i = 0; i < 200_000; i++) yield "x".repeat(400) + i; }\n',
+    );
     const ballast = join(fresh.path, "ballast");
     expect(await fresh.cli(["run", "f.ts#double", "[1]"])).toMatchObject({ status: 0, stdout: "2\n" });
     writeFileSync(ballast, Buffer.alloc(4 * 1024 * 1024));
-    const { status, stderr } = await fresh.cli(["map", "f.ts#double", "--input", "wide.ts#rows", "--output", "out.jsonl"], {
-      timeoutMs: 40_000,
-    });
+    const { status, stderr } = await fresh.cli(
+      ["map", "f.ts#double", "--input", "wide.ts#rows", "--output", "out.jsonl"],
+      {
+        timeoutMs: 40_000,
+      },
+    );
     expect(stderr).toMatch(/error disk\.full: .*(full|space)/i);
     expect(status).toBe(2);
     await rm(ballast);

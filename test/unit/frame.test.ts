@@ -33,7 +33,7 @@ function outcomeOf(read: () => unknown): string {
 describe("a frame", () => {
   test("gives back its header and body, whatever they hold", () => {
     fc.assert(
-      fc.property(fc.dictionary(fc.string({ unit: "binary" }), fc.jsonValue()), fc.uint8Array(), (header, body) => {
+      fc.property(fc.dictionary(fc.string(), fc.jsonValue()), fc.uint8Array(), (header, body) => {
         const frame = decodeFrame(encodeFrame(header, body));
         expect(frame.header).toEqual(JSON.parse(JSON.stringify(header)));
         expect(plain(frame.body)).toBe(plain(body));
@@ -63,6 +63,7 @@ describe("a frame", () => {
     ["a length alone", u32(1)],
     ["a length over the limit", Buffer.concat([u32(2 ** 20 + 1), Buffer.alloc(2 ** 20 + 1, 0x20)])],
     ["the largest length", Buffer.concat([u32(0xffff_ffff), bytes("{}")])],
+    ["a length over what there is", Buffer.concat([u32(3), bytes("{}")])],
     ["an empty header", u32(0)],
     ["a header that is no JSON", Buffer.concat([u32(2), bytes("{]")])],
     ["a header that is an array", Buffer.concat([u32(2), bytes("[]")])],
@@ -88,7 +89,10 @@ describe("a pack of values", () => {
         const pack = packValues(values);
         expect(packCount(pack)).toBe(values.length);
         expect(unpackValues(pack).map(plain)).toEqual(values.map(plain));
-        const [from, to] = [Math.min(a, b), Math.max(a, b)].map((each) => each % (values.length + 1)) as [number, number];
+        const [from, to] = [Math.min(a, b), Math.max(a, b)].map((each) => each % (values.length + 1)) as [
+          number,
+          number,
+        ];
         expect(unpackValues(slicePack(pack, from, to)).map(plain)).toEqual(values.slice(from, to).map(plain));
       }),
     );
@@ -160,7 +164,8 @@ test("damaged bytes are read or refused, and nothing else happens", () => {
       else if (kind === 1) damaged = damaged.subarray(0, at);
       else if (kind === 2) damaged = Buffer.concat([damaged, damaged.subarray(at)]);
       else if (kind === 3) damaged = Buffer.concat([damaged.subarray(0, at), damaged.subarray(at + below(8))]);
-      else if (damaged.length >= 4) damaged.writeUInt32LE([0, 1, 0x7fff_ffff, 0xffff_ffff][below(4)]!, below(damaged.length - 3));
+      else if (damaged.length >= 4)
+        damaged.writeUInt32LE([0, 1, 0x7fff_ffff, 0xffff_ffff][below(4)]!, below(damaged.length - 3));
       if (damaged.length === 0) break;
     }
     seen.add(outcomeOf(() => read(damaged)));

@@ -44,7 +44,7 @@ function handlers(seen: Seen): Handlers<Methods> {
   return {
     echo: ({ text }) => ({ result: { text } }),
     bytes: async (_params, { body }) => {
-      await null;
+      await turn();
       return { result: {}, body: Buffer.from(body).reverse() };
     },
     broken: ({ how }) => {
@@ -72,7 +72,7 @@ function handlers(seen: Seen): Handlers<Methods> {
     },
     unreadable: () => ({ result: { must: 1 as never } }),
     unsendable: async () => {
-      await null;
+      await turn();
       return { result: 1n };
     },
     note: ({ text }) => {
@@ -225,14 +225,15 @@ describe("a request", () => {
     const { client } = peers(memoryPair());
     const stop = new AbortController();
     let listeners = 0;
-    const { addEventListener, removeEventListener } = stop.signal;
-    stop.signal.addEventListener = function (...args: [never, never]) {
+    const { signal } = stop;
+    const [add, remove] = [signal.addEventListener.bind(signal), signal.removeEventListener.bind(signal)];
+    signal.addEventListener = (...args: Parameters<typeof add>) => {
       listeners++;
-      return addEventListener.apply(this, args);
+      add(...args);
     };
-    stop.signal.removeEventListener = function (...args: [never, never]) {
+    signal.removeEventListener = (...args: Parameters<typeof remove>) => {
       listeners--;
-      return removeEventListener.apply(this, args);
+      remove(...args);
     };
     await client.request("echo", { text: "" }, { signal: stop.signal });
     await rejection(client.request("broken", { how: "farcall" }, { signal: stop.signal }));

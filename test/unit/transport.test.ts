@@ -229,6 +229,14 @@ describe("a stream transport", () => {
     expect(end.events).toEqual(["close"]);
   });
 
+  test("closes when its stream ends, also one that would stay open for writing", async () => {
+    const stream = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() });
+    const end = record(streamTransport(stream));
+    stream.push(null);
+    expect(await end.closed.promise).toBeUndefined();
+    expect(end.events).toEqual(["close"]);
+  });
+
   test("names the cause when its stream breaks, also before it is started", async () => {
     for (const early of [true, false]) {
       const stream = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() });
