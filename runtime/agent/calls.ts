@@ -21,6 +21,8 @@ interface Call {
   incoming: Incoming<Item<AgentMethods["call"]>>;
   resolve(answer: CallAnswer): void;
   reject(error: Error): void;
+  /** It was told to stop, did not, and takes its worker with it. */
+  givenUp: boolean;
 }
 
 export class Calls implements Workload {
@@ -45,7 +47,7 @@ export class Calls implements Workload {
 
   run(params: CallParams, incoming: Call["incoming"], logFile: (slot: Slot) => string): Promise<CallAnswer> {
     return new Promise((resolve, reject) => {
-      const call = { params, incoming, logFile, resolve, reject };
+      const call: Call = { params, incoming, logFile, resolve, reject, givenUp: false };
       // The shortest way, for the most common case: nobody waits and a replica has nothing to do.
       const free = this.#waiting.length === 0 ? this.#pool.freeSlot() : undefined;
       if (free) void this.#work(call, free);
@@ -81,11 +83,13 @@ export class Calls implements Workload {
     this.#active++;
     const { timeoutMs } = params;
     const overtime =
-      timeoutMs === undefined ? undefined : setTimeout(() => replica.kill("timeout"), timeoutMs + overtimeMs);
+      timeoutMs === undefined
+        ? undefined
+        : setTimeout(() => this.#giveUp(call, slot, "timeout"), timeoutMs + overtimeMs);
     const { cancellation: signal } = incoming;
     let grace: NodeJS.Timeout | undefined;
     const cancel = () => {
-      grace = setTimeout(() => replica.kill("cancelled"), cancelGraceMs);
+      grace = setTimeout(() => this.#giveUp(call, slot, "cancelled"), cancelGraceMs);
     };
     signal.addEventListener("abort", cancel, { once: true });
     try {
@@ -113,9 +117,28 @@ export class Calls implements Workload {
       clearTimeout(overtime);
       clearTimeout(grace);
       signal.removeEventListener("abort", cancel);
+      if (call.givenUp) slot.stuck--;
       slot.calls--;
       this.#active--;
       this.#pool.finished(slot);
     }
+  }
+
+  /**
+   * Ends a call whose function does not react. That takes the whole worker, so calls beside it are let finish
+   * first; the one given up is answered now.
+   */
+  #giveUp(call: Call, slot: Slot, why: "timeout" | "cancelled"): void {
+    call.givenUp = true;
+    slot.stuck++;
+    if (slot.calls === slot.stuck && slot.slices.size === 0) {
+      slot.replica.kill(why);
+      return;
+    }
+    if (why === "timeout") {
+      const error = new FarcallError("item.timeout", "The function did not finish in time.");
+      call.resolve({ result: { ok: false, replica: slot.replica.id }, body: encodeError(error) });
+    } else call.reject(new FarcallError("run.cancelled", "The call was cancelled."));
+    this.#pool.recycle(slot);
   }
 }

@@ -214,9 +214,13 @@ export class Connection {
         return { result: {} };
       },
       "logs.follow": async (_params, incoming) => {
-        this.#follower = new LogFollower(logs, this.#begun, incoming);
-        await this.#follower.run();
-        this.#follower = undefined;
+        const follower = new LogFollower(logs, this.#begun, incoming);
+        this.#follower = follower;
+        try {
+          await follower.run();
+        } finally {
+          if (this.#follower === follower) this.#follower = undefined;
+        }
         return { result: {} };
       },
     };
@@ -278,21 +282,26 @@ class LogFollower {
     this.#runs.delete(run);
     if (!this.#grown.has(run) && !this.#readers.has(run)) return undefined;
     this.#grown.add(run);
-    return this.#read().finally(() => this.#readers.delete(run));
+    return this.#read()
+      .catch(() => undefined)
+      .finally(() => this.#readers.delete(run));
   }
 
   #read(): Promise<void> {
-    this.#reading = this.#reading.then(async () => {
-      for (const run of this.#grown) {
-        this.#grown.delete(run);
-        let reader = this.#readers.get(run);
-        if (!reader) this.#readers.set(run, (reader = this.#logs.reader(run)));
-        for await (const lines of reader.next()) {
-          await this.#incoming.send({ lines });
-          if (this.#incoming.signal.aborted) return;
+    // A log that cannot be read or sent is a pity; the result that comes behind it must come all the same.
+    this.#reading = this.#reading
+      .catch(() => undefined)
+      .then(async () => {
+        for (const run of this.#grown) {
+          this.#grown.delete(run);
+          let reader = this.#readers.get(run);
+          if (!reader) this.#readers.set(run, (reader = this.#logs.reader(run)));
+          for await (const lines of reader.next()) {
+            await this.#incoming.send({ lines });
+            if (this.#incoming.signal.aborted) return;
+          }
         }
-      }
-    });
+      });
     return this.#reading;
   }
 }

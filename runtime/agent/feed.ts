@@ -70,6 +70,7 @@ export class Feed implements Workload {
   /** Milliseconds one input takes one replica, once measured. */
   #itemMs: number | undefined;
   #splitting = 0;
+  #overdueCheckedAtMs = performance.now();
   #waiters: (() => void)[] = [];
   #failedOnce = false;
 
@@ -158,7 +159,7 @@ export class Feed implements Workload {
   /** What the cache has of a chunk, as ranges of one input each. */
   #knownOutcomes(chunk: Chunk): ResultRange[] {
     const values = this.#host.cache.lookUp(this.#code, unpackValues(chunk.body));
-    return values.flatMap((bytes, i) =>
+    return values.flatMap((bytes, i): ResultRange[] =>
       bytes ? [{ lo: chunk.lo + i, count: 1, errors: 0, body: packOutcomes([{ ok: true, attempts: 0, bytes }]) }] : [],
     );
   }
@@ -358,6 +359,11 @@ export class Feed implements Workload {
 
   /** Ends workers that are over an item's time and too busy for their own timer to act. */
   #endOverdue(timeoutMs: number): void {
+    // After a pause of this process or the whole machine, the workers had one as well.
+    const now = performance.now();
+    const pausedMs = now - this.#overdueCheckedAtMs;
+    this.#overdueCheckedAtMs = now;
+    if (pausedMs > overtimeMs + 1_000) return;
     for (const replica of new Set([...this.#slices.values()].map((slice) => slice.slot.replica))) {
       const { writtenAtMs, slices } = replica.readJournal();
       const working = [...slices.values()].some((active) => active.length > 0);

@@ -9,6 +9,9 @@ import type { RunId } from "../spec/names.ts";
  * all at once for a run that is over, or as they grow for whoever follows one.
  */
 const batchLines = 500;
+/** A batch travels in the header of a frame, which is capped at 1 MiB; JSON can make six of one character. */
+const batchChars = 128 * 1024;
+const maxLineChars = 32 * 1024;
 const readBytes = 256 * 1024;
 /** Between two looks at the files of a followed run; the workers' notices usually come first. */
 const pollMs = 500;
@@ -35,7 +38,7 @@ export class RunLogs {
 
   /** Adds output that came past the worker's own capture: of native code, or of processes it started. */
   appendRaw(run: RunId, replica: number, stream: "stdout" | "stderr", text: string): void {
-    const lines = text.split("\n").filter((line) => line !== "");
+    const lines = text.split("\n").flatMap((line) => line.match(linePiece) ?? []);
     if (lines.length === 0) return;
     const now = Date.now();
     const file = this.file(run, replica, "raw");
@@ -115,7 +118,7 @@ export class RunLogReader {
         more ||= read.more;
       }
       lines.sort((a, b) => a.timeMs - b.timeMs);
-      for (let from = 0; from < lines.length; from += batchLines) yield lines.slice(from, from + batchLines);
+      yield* inBatches(lines);
     }
   }
 
@@ -128,15 +131,32 @@ export class RunLogReader {
       const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(readBytes), 0, readBytes, from);
       // A line being written right now is left for the next time.
       const end = buffer.subarray(0, bytesRead).lastIndexOf(10) + 1;
-      this.#offsets.set(name, from + end);
+      // A piece without an end that fills the buffer is nothing a worker writes; it is passed over.
+      const taken = end === 0 && bytesRead === readBytes ? bytesRead : end;
+      this.#offsets.set(name, from + taken);
       const lines = buffer
         .toString("utf8", 0, end)
         .split("\n")
         .flatMap((line) => parseLine(line, this.#run, replica));
-      return { lines, more: bytesRead === readBytes && end > 0 };
+      return { lines, more: bytesRead === readBytes };
     } finally {
       await file.close();
     }
+  }
+}
+
+const linePiece = new RegExp(`.{1,${maxLineChars}}`, "gs");
+
+function* inBatches(lines: LogLine[]): Generator<LogLine[]> {
+  let from = 0;
+  let chars = 0;
+  for (let at = 0; at < lines.length; at++) {
+    chars += lines[at]!.text.length;
+    const next = lines[at + 1]?.text.length ?? 0;
+    if (at + 1 < lines.length && at + 1 - from < batchLines && chars + next <= batchChars) continue;
+    yield lines.slice(from, at + 1);
+    from = at + 1;
+    chars = 0;
   }
 }
 

@@ -60,8 +60,9 @@ export class Agent {
     this.#idleMs = idleMs;
     this.#warnings.push(...warnings);
     this.#cleanup.use(lock);
-    const marker = markerOf(folder);
-    sweepLeftovers(marker);
+    sweepLeftovers(markerOf(folder));
+    // An earlier agent's reaper may still be looking for that one's processes: ours must not look the same.
+    const marker = `${markerOf(folder)}-${randomBytes(6).toString("hex")}`;
     const reaper = this.#cleanup.use(new Reaper(marker));
     this.#cleanup.defer(() => queue.close());
     this.#runs = new RunStore(join(folder, "runs.db"), (movedTo) => {
@@ -70,7 +71,12 @@ export class Agent {
     this.#cleanup.defer(() => this.#runs.close());
     const logs = new RunLogs(join(folder, "logs"));
     const prune = () => {
-      for (const run of this.#runs.prune()) void logs.remove(run);
+      try {
+        for (const run of this.#runs.prune()) void logs.remove(run).catch(() => undefined);
+      } catch (error) {
+        // A full disk, most likely. It is tried again.
+        logFault(error);
+      }
     };
     prune();
     const pruner = setInterval(() => this.#runs.isPruneDue && prune(), pruneEveryMs);
@@ -89,6 +95,7 @@ export class Agent {
       files,
       logs,
       onGroup: (pid) => reaper.add(pid),
+      onGroupGone: (pid) => reaper.remove(pid),
     });
     this.#cleanup.defer(() => this.#pools.close());
     const cache = this.#cleanup.use(new OutcomeCache(join(folder, "cache.db")));
@@ -175,7 +182,7 @@ export class Agent {
   async requestStop(force: boolean): Promise<{ stopping: boolean; activeRuns: number }> {
     const activeRuns = await this.#activeRuns();
     if (activeRuns > 0 && !force) return { stopping: false, activeRuns };
-    await this.#maps.cancelAll();
+    if (force) await this.#maps.cancelRunning();
     setImmediate(() => void this.stop());
     return { stopping: true, activeRuns };
   }
@@ -220,9 +227,14 @@ export class Agent {
   }
 }
 
-/** The same for every agent of a folder, so that a later one finds what an earlier one left. */
+/** How the mark of every agent of a folder begins, so that a later one finds what an earlier one left. */
 function markerOf(folder: string): string {
   return `${markerVariable}=${createHash("sha256").update(folder).digest("hex").slice(0, 24)}`;
+}
+
+function logFault(error: unknown): void {
+  const what = error instanceof Error ? (error.stack ?? error.message) : messageOf(error);
+  process.stderr.write(`${new Date().toISOString()} ${what}\n`);
 }
 
 async function main(): Promise<void> {
@@ -234,6 +246,13 @@ async function main(): Promise<void> {
   enableCompileCache(join(folder, "compile-cache"));
   const agent = await Agent.start(folder, idleMs);
   if (!agent) process.exit(notNeeded);
+  // A fault in one place must not end the work of all others; what it was stands in the log.
+  process.on("unhandledRejection", (error) => logFault(error));
+  process.on("uncaughtException", (error) => {
+    logFault(error);
+    // What state is left is anybody's guess. The next agent goes on with every map.
+    void agent.stop();
+  });
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => void agent.stop());
 }
 

@@ -28,8 +28,10 @@ interface ActiveMap {
   /** Connections that are sending inputs. */
   feeders: Set<object>;
   ending: boolean;
+  error: FarcallError | undefined;
 }
 
+const endRetryMs = 1_000;
 const pageRanges = 64;
 const pageBytes = 1024 * 1024;
 const stateOfJob: Record<JobState, RunState> = {
@@ -160,7 +162,7 @@ export class Maps {
       failed: counts.errors + unsettled.failed,
       active: map?.feed?.activeInputs ?? 0,
       replicas: map?.feed?.replicas ?? 0,
-      error: stored?.error ?? null,
+      error: map?.error ? toFailure(map.error) : (stored?.error ?? null),
       costUsd: 0,
       source: spec.module.source,
       bundle: spec.module.bundle.hash,
@@ -185,7 +187,7 @@ export class Maps {
       let sent = 0;
       for (const { lo, count, sequence, body } of page.ranges) {
         // In input order a gap means that an earlier input is still being worked, unless none will be any more.
-        if (order === "index" && !errorsOnly && mayGrow && lo !== from) break;
+        if (order === "index" && !errorsOnly && mayGrow && lo > from) break;
         await incoming.send({ lo, count, sequence }, body);
         if (signal.aborted) break;
         from = order === "index" ? lo + count : sequence;
@@ -211,8 +213,10 @@ export class Maps {
     }
   }
 
-  async cancelAll(): Promise<void> {
-    await Promise.all([...this.#active.values()].map((map) => this.#end(map, "cancelled")));
+  /** Paused maps stay as they are, for the next agent. */
+  async cancelRunning(): Promise<void> {
+    const running = [...this.#active.values()].filter((map) => map.job.state === "run");
+    await Promise.all(running.map((map) => this.#end(map, "cancelled")));
   }
 
   async close(): Promise<void> {
@@ -231,6 +235,7 @@ export class Maps {
       feed: undefined,
       feeders: new Set(),
       ending: false,
+      error: undefined,
     };
     this.#active.set(job.id, map);
     return map;
@@ -288,13 +293,16 @@ export class Maps {
   async #end(map: ActiveMap, to: "done" | "failed" | "cancelled", error?: FarcallError): Promise<void> {
     if (map.ending) return;
     map.ending = true;
+    map.error = error;
     const run = map.job.id;
-    try {
-      await this.#setState(map, to);
-    } catch (cause) {
-      if (!(cause instanceof FarcallError && cause.code === "run.state")) {
-        map.ending = false;
-        throw cause;
+    // Others see the state the moment it is set; what cannot be stored for want of space is tried until it can.
+    while (this.#active.get(run) === map) {
+      try {
+        await this.#setState(map, to);
+        break;
+      } catch (cause) {
+        if (cause instanceof FarcallError && cause.code === "run.state") break;
+        await new Promise((resolve) => setTimeout(resolve, endRetryMs).unref());
       }
     }
     if (to === "done") map.feed?.finish();

@@ -28,7 +28,12 @@ export class OutcomeCache implements Disposable {
 
   /** For each input its value from before, or undefined. */
   lookUp(code: string, inputs: readonly Uint8Array[]): (Uint8Array | undefined)[] {
-    return inputs.map((input) => this.#find.get(keyOf(code, input))?.["value"] as Uint8Array | undefined);
+    try {
+      return inputs.map((input) => this.#find.get(keyOf(code, input))?.["value"] as Uint8Array | undefined);
+    } catch {
+      // A damaged page: as good as nothing known.
+      return [];
+    }
   }
 
   store(code: string, entries: readonly { input: Uint8Array; value: Uint8Array }[]): void {

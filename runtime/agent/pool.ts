@@ -32,6 +32,8 @@ export interface Workload {
 export interface Slot {
   readonly replica: Replica;
   calls: number;
+  /** Calls among them that will never end. */
+  stuck: number;
   /** Slices handed to the worker and not finished, by token. */
   readonly slices: Map<string, { workload: Workload; estimateMs: number; alone: boolean }>;
   /** Takes no more work and ends when what it has is done. */
@@ -161,8 +163,10 @@ export class Pool {
   /** A piece of work ended: its replica may have room again. */
   finished(slot: Slot): void {
     this.#bootFailures = 0;
-    if (slot.draining && slot.calls === 0 && slot.slices.size === 0) void slot.replica.stop("stopped");
-    else if (this.#hasWork) this.wake();
+    if (slot.draining && slot.calls === slot.stuck && slot.slices.size === 0) {
+      if (slot.stuck > 0) slot.replica.kill("stopped");
+      else void slot.replica.stop("stopped");
+    } else if (this.#hasWork) this.wake();
   }
 
   get #hasWork(): boolean {
@@ -200,6 +204,7 @@ export class Pool {
       const slot: Slot = {
         replica,
         calls: 0,
+        stuck: 0,
         slices: new Map(),
         draining: this.#closed,
         rawFrom: { stdout: 0, stderr: 0 },

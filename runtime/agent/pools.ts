@@ -24,6 +24,7 @@ export interface PoolsOptions {
   files: FileStore;
   logs: RunLogs;
   onGroup: (pid: number) => void;
+  onGroupGone: (pid: number) => void;
 }
 
 export interface ReadyPool {
@@ -149,7 +150,10 @@ export class Pools {
       onLastOutput: () => this.#flushRawOf(replica),
     });
     this.#replicas.add(replica);
-    void replica.died.then(() => this.#replicas.delete(replica));
+    void replica.died.then(() => {
+      this.#replicas.delete(replica);
+      this.#options.onGroupGone(replica.pid);
+    });
     return replica;
   }
 

@@ -13,7 +13,16 @@ export const markerVariable = "FARCALL_AGENT";
 
 const script = `
 groups=
-while read -r group; do groups="$groups $group"; done
+while read -r group; do
+  case $group in
+    -*)
+      kept=
+      for each in $groups; do [ "-$each" = "$group" ] || kept="$kept $each"; done
+      groups=$kept
+      ;;
+    *) groups="$groups $group" ;;
+  esac
+done
 if [ -r /proc/self/environ ]; then
   for round in 1 2; do
     for file in /proc/[0-9]*/environ; do
@@ -34,7 +43,7 @@ export class Reaper implements Disposable {
   readonly #marker: string;
   #shell: ChildProcess | undefined;
   #disposed = false;
-  readonly #groups: number[] = [];
+  readonly #groups = new Set<number>();
 
   /** `marker` is a name=value pair of the environment of every process to end. */
   constructor(marker: string) {
@@ -44,8 +53,14 @@ export class Reaper implements Disposable {
 
   /** Tells the reaper of a process group. */
   add(group: number): void {
-    this.#groups.push(group);
+    this.#groups.add(group);
     this.#shell?.stdin?.write(`${group}\n`);
+  }
+
+  /** Tells it that a group is gone: its id may soon be somebody else's. */
+  remove(group: number): void {
+    this.#groups.delete(group);
+    this.#shell?.stdin?.write(`-${group}\n`);
   }
 
   [Symbol.dispose](): void {

@@ -7,7 +7,7 @@ import { decodeError } from "../protocol/codec.ts";
 import { Peer } from "../protocol/rpc.ts";
 import { FarcallError, messageOf } from "../spec/errors.ts";
 import { streamTransport } from "../transport/stream.ts";
-import { type Death, type KillReason, readJournal, tailOf } from "./death.ts";
+import { type Death, describeDeath, type KillReason, readJournal, tailOf } from "./death.ts";
 import { killGroup, killTree, markerVariable } from "./reaper.ts";
 
 /** One worker process and the pipe to it. */
@@ -139,7 +139,7 @@ export class Replica {
     );
     try {
       await this.#ready.promise;
-      const { value, body } = await this.peer.request("load", { folder, entry, commonJs });
+      const { value, body } = await this.#loadOrDie({ folder, entry, commonJs });
       if (value.ok) return value.exports;
       const cause = decodeError(body);
       throw new FarcallError(
@@ -149,6 +149,25 @@ export class Replica {
       );
     } finally {
       clearTimeout(timer);
+    }
+  }
+
+  async #loadOrDie(params: { folder: string; entry: string; commonJs: boolean }) {
+    try {
+      return await this.peer.request("load", params);
+    } catch (error) {
+      if (!(error instanceof FarcallError && error.code === "connection.lost")) throw error;
+      const death = await this.died;
+      const { message } = describeDeath(death, 1);
+      // An orderly end comes again every time; of a violent one nobody knows.
+      if (death.note)
+        throw new FarcallError(
+          "bundle.import-failed",
+          `The module ended its process while it was imported: ${message}`,
+        );
+      throw new FarcallError("worker.crashed", `A worker ended while it imported the module: ${message}`, {
+        retryable: true,
+      });
     }
   }
 

@@ -39,7 +39,8 @@ export class Spare {
   renew(folder: string): void {
     const calmAfterMs = 250;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => void this.#renew(folder), calmAfterMs);
+    // Without a spare an edit takes longer; that is no reason to end the agent.
+    this.#timer = setTimeout(() => void this.#renew(folder).catch(() => undefined), calmAfterMs);
     this.#timer.unref();
   }
 
@@ -68,5 +69,9 @@ async function thirdPartyOf(folder: string): Promise<string | undefined> {
 async function thirdPartyImports(folder: string): Promise<string[]> {
   const code = await readFile(join(folder, "entry.js"), "utf8").catch(() => "");
   const files = [...code.matchAll(/(?:from|import)\s*"\.\/(vendor\/[^"]+)"/g)].map(([, path = ""]) => path);
-  return Promise.all([...new Set(files)].map((path) => realpath(join(folder, path))));
+  // What only looks like an import, in a string say, is no file.
+  const found = await Promise.all(
+    [...new Set(files)].map((path) => realpath(join(folder, path)).catch(() => undefined)),
+  );
+  return found.filter((file) => file !== undefined);
 }

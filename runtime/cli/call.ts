@@ -1,3 +1,4 @@
+import { stat } from "node:fs/promises";
 import { FarcallError, messageOf } from "../spec/errors.ts";
 import { isRunId } from "../spec/names.ts";
 import type { MapOptions } from "../spec/map.ts";
@@ -64,6 +65,7 @@ export async function mapCommand({ words, values, signal }: Invocation): Promise
     onProgress: (each) => line.print(paint("dim", sanitize(each, false))),
   });
   await module.find(name);
+  await refuseSameFile(text(values, "input"), text(values, "output"));
   await using output = await LineOutput.open(text(values, "output"));
   signal.throwIfAborted();
   const run = module.map(name, input.values, { ...options, ...(resume === undefined ? {} : { run: resume }) });
@@ -98,6 +100,17 @@ export async function mapCommand({ words, values, signal }: Invocation): Promise
     line.print(progress.summary(run.id));
     throw error;
   }
+}
+
+/** Opening the output empties it, which must not be what is read next. */
+async function refuseSameFile(input: string | undefined, output: string | undefined): Promise<void> {
+  if (input === undefined || output === undefined) return;
+  const [read, written] = await Promise.all([input, output].map((path) => stat(path).catch(() => undefined)));
+  if (read === undefined || written === undefined || !read.isFile()) return;
+  if (read.dev !== written.dev || read.ino !== written.ino) return;
+  throw new FarcallError("usage", `The input and the output are the same file, ${output}.`, {
+    hint: "Name another file for the output.",
+  });
 }
 
 function parseArguments(words: readonly string[], usage: string): unknown[] {

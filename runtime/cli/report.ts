@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { relative } from "node:path";
 import { originOf } from "../client/remoteErrors.ts";
 import { FarcallError } from "../spec/errors.ts";
@@ -8,6 +8,7 @@ import { paint, sanitize } from "./terminal.ts";
 
 const framePattern = /\(?((?:\/|[A-Za-z]:\\)[^()]*?):(\d+):(\d+)\)?$/;
 const contextLines = 2;
+const maxFrameChars = 2_000;
 
 /** The exit status that goes with an error, and its text on standard error. */
 export function reportError(error: unknown): 1 | 2 {
@@ -35,7 +36,7 @@ export function describe(error: Error, depth = 0): string[] {
   ].filter((part) => part !== "");
   const head = `${paint(["red", "bold"], sanitize(error.name))}: ${sanitizeLines(error.message)}`;
   const lines = [where.length > 0 ? `${head} ${paint("dim", `(${where.join(", ")})`)}` : head];
-  const frames = (error.stack ?? "").split("\n").filter((line) => /^\s*at /.test(line));
+  const frames = (error.stack ?? "").split("\n").filter((line) => /^\s*at /.test(line) && line.length <= maxFrameChars);
   lines.push(...frames.slice(0, 12).map((frame) => paint("dim", `  ${shorten(sanitize(frame.trim()))}`)));
   lines.push(...codeFrame(frames));
   if (error.cause instanceof Error && depth < 4) {
@@ -75,10 +76,12 @@ function codeFrame(frames: readonly string[]): string[] {
 
 const maxSourceBytes = 4 * 1024 * 1024;
 
+/** Stacks come from afar: only plain files of a sensible size are opened, and nothing on the network. */
 function readLines(file: string): string[] | undefined {
+  if (/^[\\/]{2}/.test(file)) return undefined;
   try {
-    const text = readFileSync(file, "utf8");
-    return text.length > maxSourceBytes ? undefined : text.split("\n");
+    const found = statSync(file);
+    return found.isFile() && found.size <= maxSourceBytes ? readFileSync(file, "utf8").split("\n") : undefined;
   } catch {
     return undefined;
   }

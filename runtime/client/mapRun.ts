@@ -142,7 +142,7 @@ export class MapRun<T> implements AsyncIterable<MapOutcome<T>>, AsyncDisposable 
   /** Waits until the run has ended, without reading its outcomes. */
   async finished(): Promise<Progress> {
     await this.#feeding;
-    await this.#watched();
+    await this.#watch(false);
     return this.progress;
   }
 
@@ -207,21 +207,18 @@ export class MapRun<T> implements AsyncIterable<MapOutcome<T>>, AsyncDisposable 
 
   #watched(): Promise<void> {
     if (!this.#watching) {
-      this.#watching = this.#watch();
+      this.#watching = this.#watch(true);
       // Somebody who only looks at `progress` must not be ended by a connection that is gone.
       this.#watching.catch(() => undefined);
     }
     return this.#watching;
   }
 
-  async #watch(): Promise<void> {
+  /** In the background, it does not keep this process from ending. */
+  async #watch(background: boolean): Promise<void> {
     await this.#begun;
     await this.#session.withRetry(async () => {
-      const stream = this.#session.stream(
-        "run.watch",
-        { run: this.id },
-        { signal: this.#stop.signal, background: true },
-      );
+      const stream = this.#session.stream("run.watch", { run: this.id }, { signal: this.#stop.signal, background });
       for await (const { value } of stream) this.#record = value.record;
     });
   }

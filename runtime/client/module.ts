@@ -38,12 +38,14 @@ export class RemoteModule {
   readonly mapper: StackMapper;
   readonly #session: Session;
   readonly #options: LoadOptions;
+  #signal: AbortSignal | undefined;
   #loaded: Loaded | undefined;
   #loading: Promise<Loaded> | undefined;
 
   private constructor(session: Session, built: Bundle, env: ResolvedEnv, options: LoadOptions) {
     this.#session = session;
     this.#options = options;
+    this.#signal = options.signal;
     this.bundle = built;
     this.ref = { bundle: bundleRef(built), env, source: { file: built.sourceFile, root: built.sourceRoot } };
     const { bundle: ref, source } = this.ref;
@@ -217,7 +219,10 @@ export class RemoteModule {
   }
 
   async #load(): Promise<Loaded> {
-    const { signal, onProgress } = this.#options;
+    const { onProgress } = this.#options;
+    // Meant for the import, not for what happens after an agent was replaced in an hour.
+    const signal = this.#signal;
+    this.#signal = undefined;
     return this.#session.withRetry(async () => {
       const synced = await sync(this.#session, this.bundle, signal);
       const stream = this.#session.stream("module.load", { module: this.ref }, { signal });

@@ -89,15 +89,18 @@ export class Session {
   async connect(signal?: AbortSignal): Promise<Connected> {
     if (this.#closed) throw new FarcallError("connection.lost", "The cluster was closed.");
     if (this.#connected) return this.#connected;
-    this.#connecting ??= this.#dial({ start: true, signal }).finally(() => (this.#connecting = undefined));
-    return this.#connecting;
+    // Shared by all who wait, so it is nobody's signal that ends it.
+    this.#connecting ??= this.#dial(true).finally(() => (this.#connecting = undefined));
+    return signal ? withSignal(this.#connecting, signal) : this.#connecting;
   }
 
   /** Connects if an agent is running; undefined if none is. */
   async connectIfUp(): Promise<Connected | undefined> {
     if (this.#connected) return this.#connected;
+    if (this.#connecting) return this.#connecting;
     try {
-      return await this.#dial({ start: false, signal: undefined });
+      this.#connecting = this.#dial(false).finally(() => (this.#connecting = undefined));
+      return await this.#connecting;
     } catch (error) {
       if (error instanceof FarcallError && error.code === "agent.unreachable") return undefined;
       throw error;
@@ -121,9 +124,9 @@ export class Session {
     );
   }
 
-  async #dial(options: { start: boolean; signal: AbortSignal | undefined }): Promise<Connected> {
+  async #dial(start: boolean): Promise<Connected> {
     for (let tries = 1; ; tries++) {
-      const link = await this.#options.provider.connect(options);
+      const link = await this.#options.provider.connect({ start });
       const peer: AgentPeer = new Peer(link.transport, agentMethods, {
         methods: {},
         handlers: {},
@@ -136,7 +139,7 @@ export class Session {
         const { value } = await peer.request(
           "hello",
           { protocol: protocolVersion, token: link.token, version: farcallVersion, build: link.expectedBuild },
-          { timeoutMs: helloTimeoutMs, signal: options.signal },
+          { timeoutMs: helloTimeoutMs },
         );
         if (value.build !== link.expectedBuild && (await this.#replaces(peer, value))) continue;
         const connected = { peer, transport: link.transport, agentVersion: value.version, agentPid: value.pid };
@@ -151,7 +154,7 @@ export class Session {
         const passing =
           error instanceof FarcallError && (error.code === "agent.auth" || error.code === "connection.lost");
         if (!passing || tries >= maxGreetings) throw error;
-        await pause(betweenGreetingsMs, options.signal);
+        await pause(betweenGreetingsMs);
       }
     }
   }
@@ -186,6 +189,19 @@ export interface Connected {
   transport: Transport;
   agentVersion: string;
   agentPid: number;
+}
+
+/** The promise, or the signal's reason if that comes first. */
+async function withSignal<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
+  const aborted = Promise.withResolvers<never>();
+  const abort = () => aborted.reject(signal.reason as Error);
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    return await Promise.race([promise, aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
 }
 
 export function isConnectionLoss(error: unknown): boolean {

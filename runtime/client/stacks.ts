@@ -17,6 +17,8 @@ export interface SourcePlace {
 const framePattern =
   /^(\s*at (?:.*? )?\(?)(?:file:\/\/)?[^()\s]*?\/bundles\/(shared\/)?([0-9a-f]{64})\/([^():]+):(\d+):(\d+)(\)?)$/;
 const ownFramePattern = /^\s*at .*(?:node:internal|\/worker\.js:\d+:\d+\)?$|node:async_hooks)/;
+/** Longer lines are no frames, and not worth a pattern's time. */
+const maxFrameChars = 2_000;
 const mapTimeoutMs = 30_000;
 
 export class StackMapper {
@@ -59,6 +61,7 @@ export class StackMapper {
   }
 
   async #mapLine(line: string): Promise<string | undefined> {
+    if (line.length > maxFrameChars) return line;
     if (ownFramePattern.test(line)) return undefined;
     const found = framePattern.exec(line);
     if (!found) return line;

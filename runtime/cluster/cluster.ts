@@ -12,6 +12,7 @@ import type { EnvSpec } from "../spec/env.ts";
 import { FarcallError } from "../spec/errors.ts";
 import { farcallHome } from "../spec/home.ts";
 import { checkName } from "../spec/names.ts";
+import { plainLine } from "../spec/text.ts";
 
 export interface ClusterOptions {
   /**
@@ -153,5 +154,5 @@ async function followLogs(session: Session, take: (line: LogLine) => void): Prom
 }
 
 function printLine({ replica, index, text }: LogLine): void {
-  process.stderr.write(`[replica ${replica}${index === undefined ? "" : `, input ${index}`}] ${text}\n`);
+  process.stderr.write(`[replica ${replica}${index === undefined ? "" : `, input ${index}`}] ${plainLine(text)}\n`);
 }

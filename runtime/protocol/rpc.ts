@@ -533,7 +533,11 @@ function shorten(text: string): string {
 
 export function toFailure(error: unknown): Failure {
   if (error instanceof FarcallError) {
-    const failure: Failure = { code: error.code, message: shorten(error.message) };
+    // Whoever reads `connection.lost` takes it for the loss of this connection, which still carries the message.
+    const failure: Failure = {
+      code: error.code === "connection.lost" ? "internal" : error.code,
+      message: shorten(error.message),
+    };
     if (error.hint !== undefined) failure.hint = shorten(error.hint);
     if (error.retryable) failure.retryable = true;
     return failure;

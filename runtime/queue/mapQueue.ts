@@ -136,7 +136,7 @@ export interface Settlement {
 
 export interface OutcomeQuery {
   /**
-   * `index`: ranges with a first index of at least `from`, lowest first. `settled`: ranges whose sequence
+   * `index`: ranges from the one that holds index `from` on, lowest first. `settled`: ranges whose sequence
    * number is above `from`, in the order in which they were settled.
    */
   order: "index" | "settled";

@@ -13,7 +13,8 @@ import { type CallContext, currentContext } from "./context.ts";
 export type OutputStream = "stdout" | "stderr" | "log";
 
 const maxFileBytes = 64 * 1024 * 1024;
-const maxLineLength = 64 * 1024;
+/** In characters; JSON can make six of one, and a reader takes 256 KiB at a time. */
+const maxLineLength = 32 * 1024;
 /** Between two notices to the agent that a file grew. */
 const noticeEveryMs = 30;
 

@@ -134,13 +134,13 @@ class Slice {
   /** One input with all its attempts. */
   #one(position: number): Outcome | Promise<Outcome> {
     const index = this.#request.lo + position;
-    this.#journal?.start(index);
     const outcome = this.#attempt(position, index, 1 + this.#request.deaths);
     if (outcome instanceof Promise) return outcome.then((settled) => this.#finish(position, index, settled));
     return this.#finish(position, index, outcome);
   }
 
   #attempt(position: number, index: number, number: number): Outcome | Promise<Outcome> {
+    this.#journal?.start(index);
     const context = new CallContext(this.#request.run, index, number, this.#tools.output.log);
     this.#active.set(position, context);
     return attempt(this.#fn, this.#inputs[position]!, context, this.#request.timeoutMs);

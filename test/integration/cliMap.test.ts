@@ -192,7 +192,7 @@ describe("farcall map", () => {
       "--on-error",
       "stop",
     ]);
-    expect({ status, values: values(stdout) }).toEqual({ status: 1, values: [0] });
+    expect({ status, values: values(stdout), stderr }).toMatchObject({ status: 1, values: [0] });
     expect(stderr).toContain("TypeError: odd 1 (input 1");
     expect(stderr).toMatch(/> 5 \|/);
     expect(await records()).toMatchObject([{ state: "failed" }]);
