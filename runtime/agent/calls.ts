@@ -1,6 +1,7 @@
 import { encodeError } from "../protocol/codec.ts";
 import type { AgentMethods, Item, Params, Result } from "../protocol/messages.ts";
-import type { Answer, Incoming } from "../protocol/rpc.ts";
+import type { Answer } from "../protocol/rpc.ts";
+import type { Incoming } from "../protocol/served.ts";
 import { FarcallError } from "../spec/errors.ts";
 import { describeDeath } from "./death.ts";
 import type { Pool, Slot, Workload } from "./pool.ts";

@@ -7,7 +7,8 @@ import {
   type RunRecord,
   type RunState,
 } from "../protocol/messages.ts";
-import { type Handlers, type Incoming, Peer } from "../protocol/rpc.ts";
+import { type Handlers, Peer } from "../protocol/rpc.ts";
+import { type Incoming } from "../protocol/served.ts";
 import { FarcallError } from "../spec/errors.ts";
 import type { RunId } from "../spec/names.ts";
 import type { Transport } from "../transport/transport.ts";

@@ -1,6 +1,7 @@
 import type { AgentMethods, Item, MapSpec, Params, Result, RunRecord, RunState } from "../protocol/messages.ts";
 import { packCount } from "../protocol/pack.ts";
-import { type Incoming, toFailure } from "../protocol/rpc.ts";
+import { type Incoming } from "../protocol/served.ts";
+import { toFailure } from "../protocol/failure.ts";
 import type { JobRecord, JobState, MapQueue, NewChunk } from "../queue/mapQueue.ts";
 import { FarcallError } from "../spec/errors.ts";
 import type { RunId } from "../spec/names.ts";

@@ -20,7 +20,7 @@ const word = 4;
 const errorBit = 0x8000_0000;
 const attemptsMask = 0x7fff_ffff;
 /** No chunk holds more; the cap is checked before anything is allocated. */
-export const maxPackCount = 100_000;
+const maxPackCount = 100_000;
 
 function view(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);

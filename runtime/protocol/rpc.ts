@@ -1,8 +1,10 @@
 import * as v from "valibot";
-import { FarcallError, isDiskFull, isErrorCode, messageOf } from "../spec/errors.ts";
+import { FarcallError } from "../spec/errors.ts";
 import type { Transport } from "../transport/transport.ts";
-import { decodeFrame, emptyBody, encodeFrame } from "./frame.ts";
-import { failureSchema, type Catalogue, type Failure, type Item, type Params, type Result } from "./messages.ts";
+import { asError, fromFailure, toFailure } from "./failure.ts";
+import { decodeFrame, encodeFrame } from "./frame.ts";
+import { failureSchema, type Catalogue, type Item, type Params, type Result } from "./messages.ts";
+import { type Abortable, type Incoming, Served } from "./served.ts";
 
 /**
  * Requests, replies and streams on any transport, the same in both directions.
@@ -24,14 +26,6 @@ export interface Received<T> {
   body: Uint8Array;
 }
 
-/** As much of an AbortSignal as is needed here. The real one costs more than a whole warm call. */
-interface Abortable {
-  readonly aborted: boolean;
-  readonly reason: unknown;
-  addEventListener(type: "abort", listener: () => void, options?: { once: boolean }): void;
-  removeEventListener(type: "abort", listener: () => void): void;
-}
-
 export interface RequestOptions {
   body?: Uint8Array;
   signal?: Abortable | undefined;
@@ -46,17 +40,6 @@ export interface RequestOptions {
 
 /** Takes an item of a stream. The next ones are held back until what it returns has resolved. */
 export type OnItem = (item: unknown, body: Uint8Array) => void | Promise<void>;
-
-/** One request as its handler sees it. */
-export interface Incoming<I> {
-  readonly body: Uint8Array;
-  /** Aborts when the other side cancels or goes away. */
-  readonly signal: AbortSignal;
-  /** The same, for the hot path. */
-  readonly cancellation: Abortable;
-  /** Sends one item of a stream; resolves when the next may follow. Resolves at once after an abort. */
-  send(item: I, body?: Uint8Array): Promise<void>;
-}
 
 export type Handlers<C extends Catalogue> = {
   [K in keyof C]: (
@@ -413,106 +396,6 @@ function idOf(header: Record<string, unknown>): number {
   throw new FarcallError("protocol.invalid", "A message has no id.");
 }
 
-/** The serving end of one request. */
-class Served implements Incoming<unknown>, Abortable {
-  readonly body: Uint8Array;
-  readonly #transport: Transport;
-  readonly #id: number;
-  #credit: number;
-  /** Items for which there is no credit yet, in their order. */
-  #waiting: { item: unknown; body: Uint8Array | undefined; settle: (error?: unknown) => void }[] = [];
-  #lastWaiting: Promise<void> | undefined;
-  #controller: AbortController | undefined;
-  #aborted: Error | undefined;
-  #listeners: (() => void)[] | undefined;
-
-  constructor(transport: Transport, id: number, body: Uint8Array, credit: number) {
-    this.#transport = transport;
-    this.#id = id;
-    this.body = body;
-    this.#credit = credit;
-  }
-
-  /** Made when first asked for: most requests are answered before anyone could cancel them. */
-  get signal(): AbortSignal {
-    if (!this.#controller) {
-      this.#controller = new AbortController();
-      if (this.#aborted) this.#controller.abort(this.#aborted);
-    }
-    return this.#controller.signal;
-  }
-
-  get cancellation(): Abortable {
-    return this;
-  }
-
-  get aborted(): boolean {
-    return this.#aborted !== undefined;
-  }
-
-  get reason(): unknown {
-    return this.#aborted;
-  }
-
-  addEventListener(_type: "abort", listener: () => void): void {
-    (this.#listeners ??= []).push(listener);
-  }
-
-  removeEventListener(_type: "abort", listener: () => void): void {
-    this.#listeners = this.#listeners?.filter((each) => each !== listener);
-  }
-
-  async send(item: unknown, body?: Uint8Array): Promise<void> {
-    if (this.#aborted) return;
-    if (this.#credit > 0) {
-      this.#sendNow(item, body);
-      return;
-    }
-    this.#lastWaiting = new Promise<void>((resolve, reject) => {
-      const settle = (error?: unknown) => (error === undefined ? resolve() : reject(asError(error)));
-      this.#waiting.push({ item, body, settle });
-    });
-    await this.#lastWaiting;
-  }
-
-  /** Resolves when the items that still wait for credit are sent; undefined when none do. */
-  get unsent(): Promise<void> | undefined {
-    return this.#waiting.length > 0 ? this.#lastWaiting : undefined;
-  }
-
-  grant(credit: number): void {
-    this.#credit += credit;
-    while (this.#credit > 0) {
-      const next = this.#waiting.shift();
-      if (!next) return;
-      try {
-        this.#sendNow(next.item, next.body);
-        next.settle();
-      } catch (error) {
-        next.settle(error);
-      }
-    }
-  }
-
-  #sendNow(item: unknown, body: Uint8Array | undefined): void {
-    const frame = encodeFrame({ type: "item", id: this.#id, item }, body ?? emptyBody);
-    this.#credit--;
-    this.#transport.send(frame);
-  }
-
-  abort(reason: Error): void {
-    if (this.#aborted) return;
-    this.#aborted = reason;
-    this.#controller?.abort(reason);
-    const listeners = this.#listeners;
-    this.#listeners = undefined;
-    for (const listener of listeners ?? []) listener();
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const { settle } of waiting) settle();
-  }
-}
-
 function parse<T>(schema: v.GenericSchema<T>, value: unknown, what: string): T {
   const parsed = v.safeParse(schema, value);
   if (parsed.success) return parsed.output;
@@ -525,40 +408,8 @@ function parse<T>(schema: v.GenericSchema<T>, value: unknown, what: string): T {
 }
 
 /** Most characters of an error's message that travel: a message that is too long must not break the connection. */
-const maxMessageChars = 64 * 1024;
-
-function shorten(text: string): string {
-  return text.length > maxMessageChars ? `${text.slice(0, maxMessageChars)}…` : text;
-}
-
-export function toFailure(error: unknown): Failure {
-  if (error instanceof FarcallError) {
-    // Whoever reads `connection.lost` takes it for the loss of this connection, which still carries the message.
-    const failure: Failure = {
-      code: error.code === "connection.lost" ? "internal" : error.code,
-      message: shorten(error.message),
-    };
-    if (error.hint !== undefined) failure.hint = shorten(error.hint);
-    if (error.retryable) failure.retryable = true;
-    return failure;
-  }
-  if (isDiskFull(error)) return { code: "disk.full", message: "The disk is full.", retryable: true };
-  const name = error instanceof Error && error.name !== "Error" ? `${error.name}: ` : "";
-  return { code: "internal", message: shorten(`${name}${messageOf(error)}`) };
-}
-
-export function fromFailure(failure: Failure): FarcallError {
-  const options: { hint?: string; retryable: boolean } = { retryable: failure.retryable ?? false };
-  if (failure.hint !== undefined) options.hint = failure.hint;
-  return new FarcallError(isErrorCode(failure.code) ? failure.code : "internal", failure.message, options);
-}
-
 function connectionLost(cause: Error | undefined): FarcallError {
   if (cause instanceof FarcallError) return cause;
   const why = cause ? `: ${cause.message}` : "";
   return new FarcallError("connection.lost", `The connection was lost${why}.`, { cause, retryable: true });
-}
-
-function asError(reason: unknown): Error {
-  return reason instanceof Error ? reason : new FarcallError("internal", messageOf(reason));
 }

@@ -119,7 +119,7 @@ export function fail() {
 
   test("refuses arguments that cannot be sent, before anything is", async () => {
     const { f } = await load("fn2.ts", "export const f = (x: unknown) => x;");
-    expect(() => f(() => 1)).rejects.toMatchObject({ code: "value.unserializable" });
+    await expect(f(() => 1)).rejects.toMatchObject({ code: "value.unserializable" });
   });
 
   test("returns 100 MB", async () => {

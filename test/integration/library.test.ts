@@ -106,7 +106,7 @@ test("an agent of another protocol that will not make room is named, with what t
   };
   sockets.on("connection", (ws) => {
     const handlers = Object.fromEntries(Object.keys(agentMethods).map((name) => [name, refuse]));
-    new Peer(
+    void new Peer(
       new WebSocketTransport(ws),
       {},
       {

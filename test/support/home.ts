@@ -25,7 +25,7 @@ export interface CliOptions {
 }
 
 const root = join(import.meta.dirname, "../..");
-export const cliFile = join(root, "dist/cli.js");
+const cliFile = join(root, "dist/cli.js");
 const leftoversGraceMs = 8_000;
 
 export class TestHome implements AsyncDisposable {

@@ -25,7 +25,7 @@ export function queueClaimTests(open: OpenQueue): void {
       queue.claim(id, { max: 3, waitMs: 0 }),
     ]);
     expect(claims.map((leases) => leases.map(({ chunk: { lo } }) => lo))).toEqual([[0, 10, 20], [30], []]);
-    const [lease] = claims[0]!;
+    const [lease] = claims[0];
     expect(lease).toMatchObject({ job: id, attempt: 1, chunk: { lo: 0, count: 10, deaths: 0 } });
     expect(Buffer.from(lease!.chunk.body)).toEqual(Buffer.from(chunk(0, 10).body));
     expect(await queue.counts(id)).toEqual({ pending: 0, leased: 40, settled: 0, errors: 0 });

@@ -371,7 +371,7 @@ describe("an Error", () => {
 
   test("that holds others brings them along, and itself", () => {
     const error = Object.assign(new AggregateError([new TypeError("a"), 2, () => 1], "all"), {
-      self: {} as unknown,
+      self: {},
       list: [] as unknown[],
     });
     error.self = error;

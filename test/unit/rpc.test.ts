@@ -1,7 +1,9 @@
 import { describe, expect, onTestFinished, test } from "vitest";
 import * as v from "valibot";
 import { decodeFrame, encodeFrame } from "../../runtime/protocol/frame.ts";
-import { fromFailure, type Handlers, type Incoming, Peer, toFailure } from "../../runtime/protocol/rpc.ts";
+import { type Handlers, Peer } from "../../runtime/protocol/rpc.ts";
+import { type Incoming } from "../../runtime/protocol/served.ts";
+import { fromFailure, toFailure } from "../../runtime/protocol/failure.ts";
 import { FarcallError } from "../../runtime/spec/errors.ts";
 import { memoryPair } from "../../runtime/transport/memory.ts";
 import type { Transport } from "../../runtime/transport/transport.ts";
