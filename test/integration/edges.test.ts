@@ -32,7 +32,7 @@ afterAll(async () => {
 });
 
 async function load(name: string, text: string, env: object = {}): Promise<Functions> {
-  return (await local.import(await home.write(name, text), { env }));
+  return await local.import(await home.write(name, text), { env });
 }
 
 test("a text in user code that looks like an import of third-party code harms nobody", async () => {
