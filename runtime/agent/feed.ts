@@ -128,7 +128,7 @@ export class Feed implements Workload {
 
   offer(slot: Slot): "given" | "none" | "wait" {
     const lease = this.#buffer[0];
-    if (!lease || slot.draining) return "none";
+    if (!lease || slot.draining || this.#failedOnce) return "none";
     if (slot.calls > 0) return "wait";
     // What a worker died over before is worked alone, or its next death would be blamed on its neighbours too.
     const alone = lease.chunk.deaths > 0;
@@ -345,10 +345,19 @@ export class Feed implements Workload {
     }
     if (this.#spec.options.cache) this.#remember(lease.chunk, results);
     if (children.length > 0) void this.#fill();
-    if (!this.#failedOnce && this.#spec.options.onError !== "collect" && results.some((range) => range.errors > 0)) {
+    const failed = results.find((range) => range.errors > 0);
+    if (failed && !this.#failedOnce && this.#spec.options.onError !== "collect") {
       this.#failedOnce = true;
-      this.#host.onFirstError();
+      void this.#letEarlierFinish(failed.lo).then(() => this.#host.onFirstError());
     }
+  }
+
+  /** Inputs before one that failed are given a moment to finish: whoever reads in input order wants them first. */
+  async #letEarlierFinish(lo: number): Promise<void> {
+    const deadline = AbortSignal.timeout(cancelGraceMs);
+    const late = new Promise<void>((resolve) => deadline.addEventListener("abort", () => resolve(), { once: true }));
+    const earlier = () => [...this.#slices.values()].some(({ lease }) => lease.chunk.lo < lo);
+    while (earlier() && !deadline.aborted) await Promise.race([this.#changed(), late]);
   }
 
   #extendLeases(): void {

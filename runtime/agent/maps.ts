@@ -254,12 +254,7 @@ export class Maps {
         cache,
         logFile: (id, replica) => logs.file(id, replica),
         onProgress: () => this.#changes.announce(run),
-        onFirstError: () =>
-          void this.#end(
-            map,
-            "failed",
-            new FarcallError("item.failed", "An input failed, and the map was to stop at that."),
-          ),
+        onFirstError: () => void this.#end(map, "failed", stoppedAtError()),
         onFailed: (error) => void this.#end(map, "failed", error),
       });
       map.feed.start();
@@ -281,8 +276,10 @@ export class Maps {
   async #checkEnd(run: RunId): Promise<void> {
     const map = this.#active.get(run);
     if (!map || map.ending || map.job.total === undefined) return;
-    const { settled } = await this.#options.queue.counts(run);
-    if (settled >= map.job.total) await this.#end(map, "done");
+    const { settled, errors } = await this.#options.queue.counts(run);
+    if (settled < map.job.total) return;
+    if (errors > 0 && map.spec.options.onError !== "collect") await this.#end(map, "failed", stoppedAtError());
+    else await this.#end(map, "done");
   }
 
   async #setState(map: ActiveMap, to: JobState): Promise<void> {
@@ -320,6 +317,10 @@ export class Maps {
     this.#options.logs.grew(run);
     this.#changes.announce(run);
   }
+}
+
+function stoppedAtError(): FarcallError {
+  return new FarcallError("item.failed", "An input failed, and the map was to stop at that.");
 }
 
 export function hasEnded(state: RunState): boolean {

@@ -184,15 +184,9 @@ describe("the outcomes of farcall map", () => {
 
 describe("farcall map", () => {
   test("stops at the first input that fails with --on-error stop", async () => {
-    const { status, stdout, stderr } = await home.cli([
-      "map",
-      "f.ts#odd",
-      "--input",
-      "ten.jsonl",
-      "--on-error",
-      "stop",
-    ]);
-    expect({ status, values: values(stdout), stderr }).toMatchObject({ status: 1, values: [0] });
+    const args = ["map", "f.ts#odd", "--input", "ten.jsonl", "--on-error", "stop", "--replicas", "1"];
+    const { status, stdout, stderr } = await home.cli(args);
+    expect({ status, values: values(stdout) }).toEqual({ status: 1, values: [0] });
     expect(stderr).toContain("TypeError: odd 1 (input 1");
     expect(stderr).toMatch(/> 5 \|/);
     expect(await records()).toMatchObject([{ state: "failed" }]);

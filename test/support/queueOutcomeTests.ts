@@ -17,8 +17,10 @@ export function queueOutcomeTests(open: OpenQueue): void {
     for (const lease of leases.toReversed()) await settleWhole(queue, lease);
     const outcomes = await readOutcomes(queue, id, { order: "index", ...page });
     expect(outcomes.map(({ lo }) => lo)).toEqual(Array.from({ length: 40 }, (_, i) => i * 5));
-    const later = await queue.outcomes(id, { order: "index", from: 101, limit: 2, limitBytes: 1 << 20 });
+    const later = await queue.outcomes(id, { order: "index", from: 105, limit: 2, limitBytes: 1 << 20 });
     expect(later.ranges.map(({ lo }) => lo)).toEqual([105, 110]);
+    const inside = await queue.outcomes(id, { order: "index", from: 109, limit: 2, limitBytes: 1 << 20 });
+    expect(inside.ranges.map(({ lo }) => lo)).toEqual([105, 110]);
   });
 
   test("pages by time of settling give every range once while new ones arrive", async () => {
