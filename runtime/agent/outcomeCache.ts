@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { rmSync } from "node:fs";
-import { DatabaseSync, type StatementSync } from "node:sqlite";
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { databaseFileEndings, openDatabase } from "./database.ts";
 
 /**
  * Values that functions returned before, by the code that ran and the input it was given, for maps that ask
@@ -8,6 +9,12 @@ import { DatabaseSync, type StatementSync } from "node:sqlite";
  */
 const maxRows = 2_000_000;
 const maxValueBytes = 256 * 1024;
+const schema = `
+  PRAGMA journal_mode = WAL;
+  PRAGMA synchronous = OFF;
+  CREATE TABLE IF NOT EXISTS outcome (number INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, value BLOB NOT NULL);
+  DELETE FROM outcome WHERE number <= (SELECT max(number) FROM outcome) - ${maxRows};
+`;
 
 export class OutcomeCache implements Disposable {
   readonly #database: DatabaseSync;
@@ -16,12 +23,9 @@ export class OutcomeCache implements Disposable {
 
   /** A damaged file is begun anew: everything in it can be computed again. */
   constructor(file: string) {
-    try {
-      this.#database = open(file);
-    } catch {
-      for (const ending of ["", "-wal", "-shm"]) rmSync(file + ending, { force: true });
-      this.#database = open(file);
-    }
+    this.#database = openDatabase(file, schema, () => {
+      for (const ending of databaseFileEndings) rmSync(file + ending, { force: true });
+    });
     this.#find = this.#database.prepare("SELECT value FROM outcome WHERE key = ?");
     this.#insert = this.#database.prepare("INSERT OR IGNORE INTO outcome (key, value) VALUES (?, ?)");
   }
@@ -51,22 +55,6 @@ export class OutcomeCache implements Disposable {
 
   [Symbol.dispose](): void {
     if (this.#database.isOpen) this.#database.close();
-  }
-}
-
-function open(file: string): DatabaseSync {
-  const database = new DatabaseSync(file);
-  try {
-    database.exec(`
-      PRAGMA journal_mode = WAL;
-      PRAGMA synchronous = OFF;
-      CREATE TABLE IF NOT EXISTS outcome (number INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, value BLOB NOT NULL);
-      DELETE FROM outcome WHERE number <= (SELECT max(number) FROM outcome) - ${maxRows};
-    `);
-    return database;
-  } catch (error) {
-    database.close();
-    throw error;
   }
 }
 

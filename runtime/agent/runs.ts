@@ -1,7 +1,8 @@
 import { renameSync } from "node:fs";
-import { DatabaseSync, type StatementSync } from "node:sqlite";
+import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { BundleRef, RunRecord } from "../protocol/messages.ts";
 import type { RunId } from "../spec/names.ts";
+import { databaseFileEndings, openDatabase } from "./database.ts";
 
 /**
  * The records of calls and maps, kept when the agent is gone.
@@ -13,6 +14,13 @@ const writeEveryMs = 100;
 /** Results of calls above this are not kept; the caller got them. */
 const maxStoredResultBytes = 1024 * 1024;
 const keptCalls = 2_000;
+const schema = `
+  PRAGMA journal_mode = WAL;
+  PRAGMA synchronous = NORMAL;
+  CREATE TABLE IF NOT EXISTS run (id TEXT PRIMARY KEY, record TEXT NOT NULL, ok INTEGER, result BLOB) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS bundle (hash TEXT PRIMARY KEY, files TEXT NOT NULL) WITHOUT ROWID;
+  SELECT count(*) FROM (SELECT 1 FROM run LIMIT 1);
+`;
 const rowsAtATime = 16;
 const retryMs = 2_000;
 /** A call that lasts longer is recorded before it ends. */
@@ -38,7 +46,7 @@ export class RunStore {
   #callsSincePrune = 0;
 
   constructor(file: string, onCorrupt: (movedTo: string) => void) {
-    this.#database = openOrReplace(file, onCorrupt);
+    this.#database = openDatabase(file, schema, () => onCorrupt(moveAside(file)));
     this.#upsert = this.#database.prepare(
       `INSERT INTO run (id, record, ok, result) VALUES (?, ?, ?, ?)
        ON CONFLICT (id) DO UPDATE SET record = excluded.record,
@@ -181,36 +189,14 @@ export class RunStore {
   }
 }
 
-function openOrReplace(file: string, onCorrupt: (movedTo: string) => void): DatabaseSync {
-  try {
-    return open(file);
-  } catch {
-    const movedTo = `${file}.corrupt-${Date.now()}`;
-    for (const ending of ["", "-wal", "-shm"]) {
-      try {
-        renameSync(file + ending, movedTo + ending);
-      } catch {
-        // There need not be a log beside the database.
-      }
+function moveAside(file: string): string {
+  const movedTo = `${file}.corrupt-${Date.now()}`;
+  for (const ending of databaseFileEndings) {
+    try {
+      renameSync(file + ending, movedTo + ending);
+    } catch {
+      // There need not be a log beside the database.
     }
-    onCorrupt(movedTo);
-    return open(file);
   }
-}
-
-function open(file: string): DatabaseSync {
-  const database = new DatabaseSync(file);
-  try {
-    database.exec(`
-      PRAGMA journal_mode = WAL;
-      PRAGMA synchronous = NORMAL;
-      CREATE TABLE IF NOT EXISTS run (id TEXT PRIMARY KEY, record TEXT NOT NULL, ok INTEGER, result BLOB) WITHOUT ROWID;
-      CREATE TABLE IF NOT EXISTS bundle (hash TEXT PRIMARY KEY, files TEXT NOT NULL) WITHOUT ROWID;
-      SELECT count(*) FROM (SELECT 1 FROM run LIMIT 1);
-    `);
-    return database;
-  } catch (error) {
-    database.close();
-    throw error;
-  }
+  return movedTo;
 }

@@ -2,6 +2,7 @@ import { type Bundle, bundle, checkExport } from "../bundle/bundle.ts";
 import { type PackageNeed, parseRequirement, resolveInstall } from "../bundle/requirements.ts";
 import { decodeValue, encodeValue } from "../protocol/codec.ts";
 import type { ExportInfo, MapSpec, ModuleRef } from "../protocol/messages.ts";
+import { handOff } from "../protocol/handOff.ts";
 import type { OnItem } from "../protocol/rpc.ts";
 import { checkEnvSpec, type EnvSpec, type ResolvedEnv } from "../spec/env.ts";
 import { FarcallError } from "../spec/errors.ts";
@@ -149,42 +150,12 @@ export class RemoteModule {
   }
 
   /** The values of a remote generator, as they are yielded and no faster than they are read. */
-  async *stream(
+  stream(
     name: string,
     args: readonly unknown[],
     options: CallOptions = {},
   ): AsyncGenerator<unknown, unknown, undefined> {
-    const stop = new AbortController();
-    const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
-    const items: { value: unknown; taken: () => void }[] = [];
-    let wake: (() => void) | undefined;
-    let end: { value: unknown } | { error: unknown } | undefined;
-    const call = this.call(name, args, { ...options, signal }, (value) => {
-      const taken = Promise.withResolvers<void>();
-      items.push({ value, taken: taken.resolve });
-      wake?.();
-      return taken.promise;
-    });
-    call
-      .then(
-        (value) => (end = { value }),
-        (error: unknown) => (end = { error }),
-      )
-      .finally(() => wake?.());
-    try {
-      for (;;) {
-        const item = items.shift();
-        if (item) {
-          yield item.value;
-          item.taken();
-        } else if (end) {
-          if ("error" in end) throw end.error;
-          return end.value;
-        } else await new Promise<void>((resolve) => (wake = resolve));
-      }
-    } finally {
-      if (!end) stop.abort(new FarcallError("run.cancelled", "The reader of the stream stopped."));
-    }
+    return handOff((give, signal) => this.call(name, args, { ...options, signal }, give), options.signal);
   }
 
   /** Begins a map, or with `run` goes on with one whose inputs were not all sent. */

@@ -4,6 +4,7 @@ import type { Transport } from "../transport/transport.ts";
 import { asError, fromFailure, toFailure } from "./failure.ts";
 import { decodeFrame, encodeFrame } from "./frame.ts";
 import { failureSchema, type Catalogue, type Item, type Params, type Result } from "./messages.ts";
+import { handOff } from "./handOff.ts";
 import { type Abortable, type Incoming, Served } from "./served.ts";
 
 /**
@@ -124,49 +125,18 @@ export class Peer<Theirs extends Catalogue, Mine extends Catalogue = Record<neve
    * Sends a request and returns its items as they come. Leaving the loop early cancels the request. The
    * result of the request is the generator's return value.
    */
-  async *stream<K extends keyof Theirs & string>(
+  stream<K extends keyof Theirs & string>(
     method: K,
     params: Params<Theirs[K]>,
     options: RequestOptions = {},
   ): AsyncGenerator<Received<Item<Theirs[K]>>, Received<Result<Theirs[K]>>, undefined> {
-    const items: (Received<unknown> & { taken(): void })[] = [];
-    let wake: (() => void) | undefined;
-    let end: { received: Received<unknown> } | { error: unknown } | undefined;
-    const stop = new AbortController();
-    const onItem = (value: unknown, body: Uint8Array) => {
-      const taken = Promise.withResolvers<void>();
-      items.push({ value, body, taken: taken.resolve });
-      wake?.();
-      return taken.promise;
-    };
-    const { signal: outer } = options;
-    const pass = () => stop.abort(outer?.reason);
-    if (outer?.aborted) pass();
-    else outer?.addEventListener("abort", pass, { once: true });
-    this.#open(method, params, { ...options, signal: stop.signal }, onItem)
-      .then(
-        (received) => (end = { received }),
-        (error: unknown) => (end = { error }),
-      )
-      .finally(() => wake?.());
-    try {
-      for (;;) {
-        const next = items.shift();
-        if (next) {
-          yield { value: next.value, body: next.body } as Received<Item<Theirs[K]>>;
-          next.taken();
-        } else if (end) {
-          if ("error" in end) throw end.error;
-          return end.received;
-        } else {
-          await new Promise<void>((resolve) => (wake = resolve));
-          wake = undefined;
-        }
-      }
-    } finally {
-      outer?.removeEventListener("abort", pass);
-      if (!end) stop.abort(new FarcallError("run.cancelled", "The reader stopped."));
-    }
+    return handOff(
+      (give, signal) =>
+        this.request(method, params, { ...options, signal }, (value, body) =>
+          give({ value: value as Item<Theirs[K]>, body }),
+        ),
+      options.signal,
+    );
   }
 
   get bufferedBytes(): number {

@@ -184,7 +184,8 @@ describe("the outcomes of farcall map", () => {
 
 describe("farcall map", () => {
   test("stops at the first input that fails with --on-error stop", async () => {
-    const args = ["map", "f.ts#odd", "--input", "ten.jsonl", "--on-error", "stop", "--replicas", "1"];
+    await home.write("thousands.jsonl", lines(range(5_000)));
+    const args = ["map", "f.ts#odd", "--input", "thousands.jsonl", "--on-error", "stop", "--replicas", "1"];
     const { status, stdout, stderr } = await home.cli(args);
     expect({ status, values: values(stdout) }).toEqual({ status: 1, values: [0] });
     expect(stderr).toContain("TypeError: odd 1 (input 1");

@@ -4,7 +4,7 @@ import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { TestHome } from "../support/home.ts";
+import { TestHome, until } from "../support/home.ts";
 
 let home: TestHome;
 
@@ -215,10 +215,13 @@ describe("a FARCALL_HOME", () => {
     expect(stderr).toMatch(/error disk\.full: .*(full|space)/i);
     expect(status).toBe(2);
     await rm(ballast);
-    expect(await fresh.cli(["map", "f.ts#double", "--input", "one.jsonl"])).toMatchObject({
-      status: 0,
-      stdout: '{"index":0,"value":2}\n',
-    });
+    // The inputs that were stored are still being worked, which may take the room again for a moment.
+    const served = await until(
+      () => fresh.cli(["map", "f.ts#double", "--input", "one.jsonl"]),
+      ({ status: now }) => now === 0,
+      30_000,
+    );
+    expect(served).toMatchObject({ status: 0, stdout: '{"index":0,"value":2}\n' });
     expect(existsSync(ballast)).toBe(false);
   });
 
