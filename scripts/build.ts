@@ -1,11 +1,13 @@
 /** Builds `dist`: the library, the command line, the agent and the worker, and the library's types. */
 import { spawnSync } from "node:child_process";
-import { chmod, rm, writeFile } from "node:fs/promises";
+import { chmod, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { build, type BuildOptions } from "esbuild";
 
 const root = join(import.meta.dirname, "..");
-const outdir = join(root, "dist");
+const dist = join(root, "dist");
+// Built aside and put in place whole: a command line that is running reads its chunks when it needs them.
+const outdir = `${dist}.${process.pid}.tmp`;
 
 const common = {
   absWorkingDir: root,
@@ -45,9 +47,19 @@ await chmod(join(outdir, "cli.js"), 0o755);
 if (process.argv.includes("--types")) {
   const { status } = spawnSync(
     process.execPath,
-    [join(root, "node_modules/typescript/bin/tsc"), "-p", join(root, "tsconfig.types.json")],
+    [
+      join(root, "node_modules/typescript/bin/tsc"),
+      "-p",
+      join(root, "tsconfig.types.json"),
+      "--outDir",
+      join(outdir, "types"),
+    ],
     { cwd: root, stdio: "inherit" },
   );
   if (status !== 0) process.exit(1);
 }
 await writeFile(join(outdir, ".built"), "");
+const old = `${dist}.${process.pid}.old`;
+await rename(dist, old).catch(() => undefined);
+await rename(outdir, dist);
+await rm(old, { recursive: true, force: true });

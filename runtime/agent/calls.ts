@@ -13,6 +13,8 @@ type CallAnswer = Answer<Result<AgentMethods["call"]>>;
 
 /** A worker that has not reacted this long after its call's time was up is ended. */
 const overtimeMs = 500;
+/** Node's timers fire at once above this. */
+const maxTimerMs = 2 ** 31 - 1;
 /** How long a cancelled function may take to react to its signal before its worker is ended. */
 const cancelGraceMs = 2_000;
 
@@ -86,7 +88,7 @@ export class Calls implements Workload {
     const overtime =
       timeoutMs === undefined
         ? undefined
-        : setTimeout(() => this.#giveUp(call, slot, "timeout"), timeoutMs + overtimeMs);
+        : setTimeout(() => this.#giveUp(call, slot, "timeout"), Math.min(timeoutMs + overtimeMs, maxTimerMs));
     const { cancellation: signal } = incoming;
     let grace: NodeJS.Timeout | undefined;
     const cancel = () => {

@@ -34,6 +34,8 @@ export interface EnvSpec {
 
 const count = (max: number) => v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(max));
 
+const unusableKeys = new Set(["__proto__", "constructor", "prototype"]);
+
 const envSchema = v.strictObject({
   name: v.optional(v.string()),
   reqs: v.optional(v.array(v.string())),
@@ -52,6 +54,15 @@ const envSchema = v.strictObject({
 
 /** Checks what a person wrote and fills in the name. Throws `spec.invalid` or `name.invalid`. */
 export function checkEnvSpec(spec: unknown): EnvSpec & { name: string } {
+  const given = (spec as { vars?: unknown } | null)?.vars;
+  // The schema library leaves these keys out without a word.
+  for (const name of typeof given === "object" && given !== null ? Object.keys(given) : []) {
+    if (unusableKeys.has(name)) {
+      throw new FarcallError("name.invalid", `The variable name ${JSON.stringify(name)} is not allowed.`, {
+        hint: "It means something else in JavaScript; choose another name.",
+      });
+    }
+  }
   const parsed = v.safeParse(envSchema, spec);
   if (!parsed.success) throw specError("env", parsed.issues);
   const env: EnvSpec = parsed.output;

@@ -1,8 +1,8 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { closeSync, openSync, readFileSync, statSync } from "node:fs";
+import { closeSync, openSync, readFileSync, statfsSync, statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { FarcallError, type ErrorCode, isErrorCode, messageOf } from "../../spec/errors.ts";
 import { ensurePrivateFolder, farcallHome } from "../../spec/home.ts";
@@ -143,6 +143,12 @@ class StartingAgent {
       return new FarcallError("agent.start-failed", `The local agent cannot be started: ${this.#spawnError.message}.`);
     const log = readFileSync(this.#logFile).subarray(this.#logFrom).toString("utf8").trim();
     const lastLine = log.split("\n").at(-1) ?? "";
+    const { bavail } = statfsSync(dirname(this.#logFile));
+    if (lastLine === "" && bavail === 0) {
+      return new FarcallError("disk.full", `The local agent cannot start: the disk of ${this.#logFile} is full.`, {
+        hint: "Free some space, or set FARCALL_HOME to a folder that has some.",
+      });
+    }
     let code: ErrorCode = "agent.start-failed";
     let message = lastLine;
     try {
