@@ -34,6 +34,7 @@ export class Output {
   readonly #logs = new Map<string, RunLog>();
   /** Bytes already written to each file in earlier calls of this process. */
   readonly #written = new Map<string, number>();
+  readonly #callbacks = new Map<() => void, number>();
   readonly #notice: (run: string) => void;
 
   constructor(notice: (run: string) => void) {
@@ -56,10 +57,25 @@ export class Output {
               );
         this.#write(run.log, name, run.index, text);
         const done = typeof encoding === "function" ? encoding : callback;
-        if (typeof done === "function") process.nextTick(done);
+        if (typeof done === "function") this.#later(done as () => void);
         return true;
       };
     }
+  }
+
+  /**
+   * Calls back after the current work. A loop that prints a million lines brings the same callback a million
+   * times, and none is called before it ends: they are counted, not queued.
+   */
+  #later(callback: () => void): void {
+    if (this.#callbacks.size === 0) {
+      process.nextTick(() => {
+        const callbacks = [...this.#callbacks];
+        this.#callbacks.clear();
+        for (const [each, times] of callbacks) for (let i = 0; i < times; i++) each();
+      });
+    }
+    this.#callbacks.set(callback, (this.#callbacks.get(callback) ?? 0) + 1);
   }
 
   begin(run: string, file: string): void {

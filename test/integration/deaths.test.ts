@@ -127,8 +127,8 @@ test("a worker in an endless loop does not outlive its agent", async () => {
 });
 
 describe("output", () => {
-  test("of 200 MB is kept up to a limit and says what was left out, and the result still comes", async () => {
-    const run = f["flood"].map([200]);
+  test("of 1 GB is kept up to a limit and says what was left out, and the result still comes", async () => {
+    const run = f["flood"].map([1024]);
     expect(await run.toArray()).toEqual(["done"]);
     let lines = 0;
     let last = "";
