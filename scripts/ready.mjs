@@ -67,6 +67,9 @@ const child = spawn(command[0], command.slice(1), {
 // A terminal sends Ctrl-C to the child as well; it decides what that means.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"])
   process.on(signal, () => signal === "SIGINT" || child.kill(signal));
+// npm dies of a SIGTERM without passing it on; whoever ended it wanted this to end as well.
+const parent = process.ppid;
+setInterval(() => process.ppid !== parent && child.kill("SIGTERM"), 1_000).unref();
 child.on("exit", (code, signal) => {
   process.exitCode = signal ? 1 : code;
 });

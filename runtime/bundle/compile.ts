@@ -85,7 +85,7 @@ function compileError(messages: readonly Message[], workingFolder: string): Farc
     hint:
       unresolved === undefined
         ? "Correct the code; nothing was sent."
-        : `Install ${JSON.stringify(unresolved)} beside the code, or name its package in the env's reqs.`,
+        : `Install ${JSON.stringify(unresolved)} beside the code, or name its package in the env's reqs (--reqs on the command line).`,
   });
 }
 

@@ -51,7 +51,7 @@ export async function statusCommand({ words, values }: Invocation): Promise<numb
   process.stdout.write(
     [
       `${paint("bold", name, "stdout")} is up: agent ${status.version} (${status.build}), pid ${status.pid}, Node ${status.nodeVersion}`,
-      `up for ${duration(Date.now() - status.startedAtMs)}, ${count(status.residentMiB)} MiB, ${status.clients} clients, ${status.activeRuns} active runs`,
+      `up for ${duration(Date.now() - status.startedAtMs)}, ${count(status.residentMiB)} MiB, ${some(status.clients, "client")}, ${some(status.activeRuns, "active run")}`,
       `ends after ${duration(status.idleTimeoutMs)} without clients or work`,
       ...status.warnings.map((warning) => paint("yellow", `warning: ${warning}`, "stdout")),
       "",
@@ -84,6 +84,10 @@ export async function downCommand({ words, values }: Invocation): Promise<number
   } finally {
     cluster.close();
   }
+}
+
+function some(number: number, what: string): string {
+  return `${count(number)} ${what}${number === 1 ? "" : "s"}`;
 }
 
 async function statusOf(name: string) {

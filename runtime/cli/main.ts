@@ -4,11 +4,16 @@
  * (runs, logs, results, cancel) and `clusters`; they are loaded when called, so that help comes at once.
  */
 import { parseArgs, type ParseArgsConfig } from "node:util";
-import { enableCompileCache } from "node:module";
+import nodeModule from "node:module";
 import { FarcallError } from "../spec/errors.ts";
 import { farcallVersion } from "../spec/version.ts";
 
-enableCompileCache();
+const oldestNode = 24;
+if (Number.parseInt(process.versions.node, 10) < oldestNode) {
+  process.stderr.write(`farcall needs Node ${oldestNode} or newer; this is ${process.versions.node}.\n`);
+  process.exit(2);
+}
+nodeModule.enableCompileCache();
 
 type Options = NonNullable<ParseArgsConfig["options"]>;
 type OptionHelp = readonly [flag: string, text: string];
@@ -185,13 +190,19 @@ async function main(argv: string[]): Promise<number> {
     if (++interrupts > 1) process.exit(interruptedStatus);
     stop.abort(new FarcallError("run.cancelled", "Interrupted."));
   });
-  process.on("SIGTERM", () => stop.abort(new FarcallError("run.cancelled", "Asked to end.")));
+  process.on("SIGTERM", () => {
+    interrupts++;
+    stop.abort(new FarcallError("run.cancelled", "Asked to end."));
+  });
   try {
     const status = await command.run({ words: positionals, values, signal: stop.signal });
     return interrupts > 0 ? interruptedStatus : status;
   } catch (error) {
     if (interrupts === 0) throw error;
-    process.stderr.write("cancelled\n");
+    // Whoever only watches a run leaves it as it is.
+    process.stderr.write(
+      name === "results" || name === "logs" ? "stopped following; the run goes on\n" : "cancelled\n",
+    );
     return interruptedStatus;
   }
 }

@@ -80,6 +80,7 @@ export function checkEnvSpec(spec: unknown): EnvSpec & { name: string } {
 export function specError(what: string, issues: readonly v.BaseIssue<unknown>[]): FarcallError {
   const lines = issues.map((issue) => {
     const path = issue.path?.map((part) => String(part.key)).join(".");
+    if (issue.type === "strict_object") return `there is no field ${JSON.stringify(path ?? "")}`;
     return `${path ? `${path}: ` : ""}${issue.message}`;
   });
   return new FarcallError("spec.invalid", `The ${what} is not valid: ${lines.join("; ")}.`);
