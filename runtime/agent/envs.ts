@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { InstallRequest } from "../spec/env.ts";
 import { FarcallError, isDiskFull, messageOf } from "../spec/errors.ts";
 import { ensurePrivateFolder } from "../spec/home.ts";
+import { isAlive } from "../spec/processes.ts";
 import { installPackages } from "./npmInstall.ts";
 
 export interface InstalledEnv {
@@ -212,13 +213,4 @@ async function isReady(folder: string): Promise<boolean> {
 
 async function remove(folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (thrown) {
-    return (thrown as NodeJS.ErrnoException).code === "EPERM";
-  }
 }

@@ -103,7 +103,7 @@ export class Pool {
 
   /** What the bundle exports, from a replica that imported it. Rejects with what the import threw. */
   exports(): Promise<ExportInfo[]> {
-    this.#exports ??= this.#start().then((loaded) => loaded);
+    this.#exports ??= this.#start();
     this.#exports.catch(() => (this.#exports = undefined));
     return this.#exports;
   }

@@ -1,7 +1,8 @@
 import { isatty } from "node:tty";
-import { stripVTControlCharacters, styleText } from "node:util";
+import { styleText } from "node:util";
 import type { LogLine } from "../protocol/messages.ts";
 import { FarcallError, messageOf } from "../spec/errors.ts";
+import { plainText } from "../spec/text.ts";
 
 /** What the command line shows a person: on standard error, so that standard output holds results only. */
 
@@ -21,19 +22,17 @@ function usesColour(target: Target): boolean {
 // title, write the clipboard or make the terminal answer, and is dropped.
 // oxlint-disable-next-line no-control-regex -- control characters are what this is about
 const colourSequence = /\u001b\[[0-9;]*m/g;
-// oxlint-disable-next-line no-control-regex -- as above; also the bidirectional overrides that reorder a line
-const controls = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g;
 
 /** Remote text, made safe to print. */
 export function sanitize(text: string, useColour: boolean = usesColour("stderr")): string {
   let clean = "";
   let at = 0;
   for (const match of text.matchAll(colourSequence)) {
-    clean += stripVTControlCharacters(text.slice(at, match.index)).replace(controls, "");
+    clean += plainText(text.slice(at, match.index));
     if (useColour) clean += match[0];
     at = match.index + match[0].length;
   }
-  clean += stripVTControlCharacters(text.slice(at)).replace(controls, "");
+  clean += plainText(text.slice(at));
   return useColour && at > 0 ? `${clean}\u001b[0m` : clean;
 }
 

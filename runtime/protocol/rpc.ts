@@ -139,14 +139,6 @@ export class Peer<Theirs extends Catalogue, Mine extends Catalogue = Record<neve
     );
   }
 
-  get bufferedBytes(): number {
-    return this.#transport.bufferedBytes;
-  }
-
-  drained(): Promise<void> {
-    return this.#transport.drained();
-  }
-
   close(): void {
     this.#transport.close();
   }

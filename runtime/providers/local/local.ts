@@ -6,6 +6,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { FarcallError, type ErrorCode, isErrorCode, messageOf } from "../../spec/errors.ts";
 import { ensurePrivateFolder, farcallHome } from "../../spec/home.ts";
+import { isAlive } from "../../spec/processes.ts";
 import { agentPaths } from "../../transport/agentPaths.ts";
 import { dialUnixSocket } from "../../transport/websocket.ts";
 import type { AgentLink, ConnectOptions, Provider } from "../provider.ts";
@@ -176,15 +177,6 @@ function agentEnvironment(): NodeJS.ProcessEnv {
 
 function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function idleFromEnvironment(): number {
