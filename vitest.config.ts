@@ -1,12 +1,33 @@
 import { defineConfig } from "vitest/config";
 
+const common = { testTimeout: 60_000, hookTimeout: 60_000, pool: "forks" } as const;
+
 export default defineConfig({
   test: {
-    include: ["test/unit/**/*.test.ts", "test/integration/**/*.test.ts"],
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
-    pool: "forks",
-    maxWorkers: 2,
     reporters: ["default", "./test/support/closingLine.ts"],
+    projects: [
+      {
+        test: {
+          ...common,
+          name: "runtime",
+          include: ["test/unit/**/*.test.ts", "test/integration/**/*.test.ts"],
+          maxWorkers: 2,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        // The extension in a real VS Code. Last and one at a time: a browser and an editor want both cores.
+        test: {
+          ...common,
+          name: "e2e",
+          include: ["test/e2e/**/*.test.ts"],
+          globalSetup: "./test/e2e/support/globalSetup.ts",
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          maxWorkers: 1,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
   },
 });

@@ -3,7 +3,7 @@
  * called like the original, or mapped over many inputs; `runs` finds again what was begun.
  */
 import { Cluster, type ClusterOptions } from "./cluster/cluster.ts";
-import type { Run, Runs } from "./client/runs.ts";
+import type { ListOptions, Run, Runs } from "./client/runs.ts";
 
 /** The cluster of this name. `local`, this machine, is always there. Nothing is started before it is needed. */
 export function cluster(spec: string | { name: string }, options?: ClusterOptions): Cluster {
@@ -14,19 +14,22 @@ let local: Cluster | undefined;
 
 /** The record of runs on the local cluster. `cluster(name).runs` is that of another. */
 export const runs: { list: Runs["list"]; open<T = unknown>(id: string): Promise<Run<T>> } = {
-  list: (options) => (local ??= cluster("local")).runs.list(options),
+  list: (options?: ListOptions) => (local ??= cluster("local")).runs.list(options),
   open: (id) => (local ??= cluster("local")).runs.open(id),
 };
 
 export { context, type Context } from "./client/context.ts";
-export { Cluster, type ClusterOptions, type ImportOptions } from "./cluster/cluster.ts";
+export { Cluster, type ClusterChanges, type ClusterOptions, type ImportOptions } from "./cluster/cluster.ts";
 export type { CallOptions } from "./client/module.ts";
 export { MapRun, type Progress } from "./client/mapRun.ts";
 export type { MapOutcome } from "./client/outcomes.ts";
 export type { Remote, RemoteFunction, RemoteResult, MappedValue } from "./client/remote.ts";
 export { originOf, type RemoteOrigin } from "./client/remoteErrors.ts";
-export { Run, Runs } from "./client/runs.ts";
-export type { AgentStatus, LogLine, RunRecord, RunState } from "./protocol/messages.ts";
+export { Envs } from "./client/envs.ts";
+export type { PickedOutcome, PickOptions } from "./client/pick.ts";
+export { type ListOptions, Run, type RunRequest, Runs } from "./client/runs.ts";
+export type { AgentStatus, EnvStatus, LogLine, RunRecord, RunState, Timeline } from "./protocol/messages.ts";
 export type { Compute, EnvSpec } from "./spec/env.ts";
 export { type ErrorCode, FarcallError } from "./spec/errors.ts";
 export type { MapOptions } from "./spec/map.ts";
+export { newRunId } from "./spec/names.ts";

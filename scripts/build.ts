@@ -20,8 +20,8 @@ const common = {
   sourcesContent: false,
   legalComments: "none",
   logLevel: "warning",
-  // esbuild is a program of its own with a file for each platform, so it stays a package.
-  external: ["esbuild"],
+  // esbuild is a program of its own with a file for each platform, so it stays a package; VS Code gives the other.
+  external: ["esbuild", "vscode"],
   // Packages written as CommonJS ask for Node's own modules with `require`.
   banner: {
     js: 'import { createRequire as farcallCreateRequire } from "node:module"; const require = farcallCreateRequire(import.meta.url);',
@@ -30,10 +30,10 @@ const common = {
 
 await rm(outdir, { recursive: true, force: true });
 await Promise.all([
-  // What the client loads is split, so that `farcall --help` reads little.
+  // What the client loads is split, so that `farcall --help` and starting the editor read little.
   build({
     ...common,
-    entryPoints: { index: "runtime/index.ts", cli: "runtime/cli/main.ts" },
+    entryPoints: { index: "runtime/index.ts", cli: "runtime/cli/main.ts", extension: "extension/main.ts" },
     splitting: true,
     // Beside the agent, which code in a chunk looks for beside itself.
     chunkNames: "chunk-[hash]",
@@ -41,6 +41,21 @@ await Promise.all([
   // What goes to nodes is one file each.
   build({ ...common, entryPoints: { agent: "runtime/agent/main.ts" }, minify: true, keepNames: true }),
   build({ ...common, entryPoints: { worker: "runtime/worker/main.ts" }, minify: true, keepNames: true }),
+  // The pages of the editor's panels: VS Code's own browser runs them.
+  build({
+    ...common,
+    outdir: join(outdir, "webview"),
+    entryPoints: { run: "webview/run/main.tsx", launch: "webview/launch/main.tsx" },
+    platform: "browser",
+    target: "chrome120",
+    external: [],
+    banner: {},
+    jsx: "automatic",
+    jsxImportSource: "preact",
+    minify: true,
+    loader: { ".ttf": "file" },
+    assetNames: "[name]",
+  }),
 ]);
 await chmod(join(outdir, "cli.js"), 0o755);
 

@@ -44,7 +44,9 @@ function newest(path) {
 }
 
 function buildIfNeeded() {
-  const sources = ["runtime", "scripts/build.ts", "package.json", "package-lock.json"].map((path) => join(root, path));
+  const sources = ["runtime", "extension", "webview", "scripts/build.ts", "package.json", "package-lock.json"].map(
+    (path) => join(root, path),
+  );
   const builtAtMs = existsSync(buildStamp) ? statSync(buildStamp).mtimeMs : 0;
   if (sources.every((path) => newest(path) <= builtAtMs)) return;
   const { status } = spawnSync(node, [join(root, "scripts/build.ts")], { cwd: root, stdio: ["ignore", 2, 2] });

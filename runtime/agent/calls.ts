@@ -1,14 +1,13 @@
 import { encodeError } from "../protocol/codec.ts";
-import type { AgentMethods, Item, Params, Result } from "../protocol/messages.ts";
+import type { AgentMethods, Result } from "../protocol/messages.ts";
 import type { Answer } from "../protocol/rpc.ts";
-import type { Incoming } from "../protocol/served.ts";
 import { FarcallError } from "../spec/errors.ts";
 import { describeDeath } from "./death.ts";
+import type { LiveCall } from "./liveCall.ts";
 import type { Pool, Slot, Workload } from "./pool.ts";
 
 /** Single calls: each goes to a replica with room, and is begun at most once. */
 
-type CallParams = Params<AgentMethods["call"]>;
 type CallAnswer = Answer<Result<AgentMethods["call"]>>;
 
 /** A worker that has not reacted this long after its call's time was up is ended. */
@@ -19,9 +18,8 @@ const maxTimerMs = 2 ** 31 - 1;
 const cancelGraceMs = 2_000;
 
 interface Call {
-  params: CallParams;
+  live: LiveCall;
   logFile(slot: Slot): string;
-  incoming: Incoming<Item<AgentMethods["call"]>>;
   resolve(answer: CallAnswer): void;
   reject(error: Error): void;
   /** It was told to stop, did not, and takes its worker with it. */
@@ -48,14 +46,15 @@ export class Calls implements Workload {
     return Math.ceil((this.#waiting.length + this.#active) / this.#pool.module.env.concurrency);
   }
 
-  run(params: CallParams, incoming: Call["incoming"], logFile: (slot: Slot) => string): Promise<CallAnswer> {
+  run(live: LiveCall, logFile: (slot: Slot) => string): Promise<CallAnswer> {
     return new Promise((resolve, reject) => {
-      const call: Call = { params, incoming, logFile, resolve, reject, givenUp: false };
+      const call: Call = { live, logFile, resolve, reject, givenUp: false };
       // The shortest way, for the most common case: nobody waits and a replica has nothing to do.
       const free = this.#waiting.length === 0 ? this.#pool.freeSlot() : undefined;
       if (free) void this.#work(call, free);
       else {
         this.#waiting.push(call);
+        live.addEventListener("abort", () => this.#leaveQueue(call));
         this.#pool.dispatch();
       }
     });
@@ -65,12 +64,7 @@ export class Calls implements Workload {
     if (this.#waiting.length === 0 || slot.draining) return "none";
     if (slot.slices.size > 0) return "wait";
     if (slot.calls >= this.#pool.module.env.concurrency) return "none";
-    const call = this.#waiting.shift()!;
-    if (call.incoming.cancellation.aborted) {
-      call.reject(call.incoming.cancellation.reason as Error);
-      return "given";
-    }
-    void this.#work(call, slot);
+    void this.#work(this.#waiting.shift()!, slot);
     return "given";
   }
 
@@ -78,9 +72,17 @@ export class Calls implements Workload {
     for (const call of this.#waiting.splice(0)) call.reject(error);
   }
 
+  #leaveQueue(call: Call): void {
+    const at = this.#waiting.indexOf(call);
+    if (at === -1) return;
+    this.#waiting.splice(at, 1);
+    call.reject(cancelled());
+  }
+
   async #work(call: Call, slot: Slot): Promise<void> {
     const { replica } = slot;
-    const { params, incoming } = call;
+    const { live } = call;
+    const { params } = live;
     slot.calls++;
     slot.lastRun = params.run;
     this.#active++;
@@ -89,12 +91,11 @@ export class Calls implements Workload {
       timeoutMs === undefined
         ? undefined
         : setTimeout(() => this.#giveUp(call, slot, "timeout"), Math.min(timeoutMs + overtimeMs, maxTimerMs));
-    const { cancellation: signal } = incoming;
     let grace: NodeJS.Timeout | undefined;
     const cancel = () => {
       grace = setTimeout(() => this.#giveUp(call, slot, "cancelled"), cancelGraceMs);
     };
-    signal.addEventListener("abort", cancel, { once: true });
+    live.addEventListener("abort", cancel);
     try {
       const request = {
         run: params.run,
@@ -105,12 +106,12 @@ export class Calls implements Workload {
       const { value, body } = await replica.peer.request(
         "invoke",
         request,
-        { body: incoming.body, signal, onAbort: "wait" },
-        (_item, itemBody) => incoming.send({}, itemBody),
+        { body: live.body, signal: live, onAbort: "wait" },
+        (_item, itemBody) => live.send({}, itemBody),
       );
       call.resolve({ result: { ok: value.ok, replica: replica.id }, body });
     } catch (error) {
-      if (signal.aborted) call.reject(new FarcallError("run.cancelled", "The call was cancelled."));
+      if (live.aborted) call.reject(cancelled());
       else if (error instanceof FarcallError && error.code === "connection.lost") {
         const death = await replica.died;
         const described = describeDeath(death, 1);
@@ -119,7 +120,7 @@ export class Calls implements Workload {
     } finally {
       clearTimeout(overtime);
       clearTimeout(grace);
-      signal.removeEventListener("abort", cancel);
+      live.removeEventListener("abort", cancel);
       if (call.givenUp) slot.stuck--;
       slot.calls--;
       this.#active--;
@@ -141,7 +142,11 @@ export class Calls implements Workload {
     if (why === "timeout") {
       const error = new FarcallError("item.timeout", "The function did not finish in time.");
       call.resolve({ result: { ok: false, replica: slot.replica.id }, body: encodeError(error) });
-    } else call.reject(new FarcallError("run.cancelled", "The call was cancelled."));
+    } else call.reject(cancelled());
     this.#pool.recycle(slot);
   }
+}
+
+function cancelled(): FarcallError {
+  return new FarcallError("run.cancelled", "The call was cancelled.");
 }

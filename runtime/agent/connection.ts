@@ -5,18 +5,25 @@ import {
   type AgentMethods,
   type LogLine,
   type RunRecord,
-  type RunState,
 } from "../protocol/messages.ts";
 import { type Handlers, Peer } from "../protocol/rpc.ts";
 import { type Incoming } from "../protocol/served.ts";
 import { FarcallError } from "../spec/errors.ts";
 import type { RunId } from "../spec/names.ts";
 import type { Transport } from "../transport/transport.ts";
+import { followChanges } from "./changeFeed.ts";
+import type { EnvRegistry } from "./envRegistry.ts";
 import type { FileStore } from "./files.ts";
 import type { RunLogReader, RunLogs } from "./logs.ts";
-import { hasEnded, label, type Maps } from "./maps.ts";
+import { LiveCall, type StoredResult } from "./liveCall.ts";
+import type { Maps } from "./maps.ts";
+import { pickOutcomes } from "./pick.ts";
 import type { Pools } from "./pools.ts";
-import type { RunStore, StoredResult } from "./runs.ts";
+import { answerRequest, answerResult, controlRun } from "./runAnswers.ts";
+import type { RunStore } from "./runs.ts";
+import { hasEnded } from "./runWords.ts";
+import { emptyTimeline } from "./timeline.ts";
+import type { Timelines } from "./timelines.ts";
 import type { Agent } from "./main.ts";
 
 /** One client: what it asks for, once it has shown the token. */
@@ -31,6 +38,8 @@ export interface ConnectionOptions {
   maps: Maps;
   runs: RunStore;
   logs: RunLogs;
+  envs: EnvRegistry;
+  timelines: Timelines;
   onClose(connection: Connection): void;
 }
 
@@ -88,7 +97,8 @@ export class Connection {
   }
 
   #handlers(): Handlers<AgentMethods> {
-    const { agent, files, pools, maps, runs, logs, version, build } = this.#options;
+    const { agent, files, pools, maps, runs, logs, envs, timelines, version, build } = this.#options;
+    const { changes } = agent;
     return {
       hello: ({ token }) => {
         if (!sameSecret(token, this.#options.token)) {
@@ -118,10 +128,12 @@ export class Connection {
 
       "module.load": async ({ module }, incoming) => {
         runs.saveBundle(module.bundle);
+        envs.used(module.env);
         const ready = await pools.load(module, {
           signal: incoming.signal,
           onOutput: (line) => void incoming.send({ line }),
         });
+        envs.keepModule(ready.key, module.env);
         return { result: { module: ready.key, exports: await pools.exports(ready), env: ready.env } };
       },
 
@@ -130,46 +142,28 @@ export class Connection {
         if (!ready)
           throw new FarcallError("module.unknown", "The agent does not know this module.", { retryable: true });
         const { run } = params;
+        if (runs.liveCalls.has(run)) throw new FarcallError("run.mismatch", `The run ${run} is another call.`);
         this.#begin(run);
-        const { module } = ready.pool;
-        const createdAtMs = Date.now();
-        const record = (state: RunState, endedAtMs: number | null): RunRecord => ({
-          id: run,
-          kind: "call",
-          label: label({ module, export: params.export }),
-          env: module.env.name,
-          state,
-          createdAtMs,
-          endedAtMs,
-          total: 1,
-          accepted: 1,
-          done: endedAtMs === null ? 0 : 1,
-          failed: state === "failed" || state === "cancelled" ? 1 : 0,
-          active: endedAtMs === null ? 1 : 0,
-          replicas: 1,
-          error: null,
-          costUsd: 0,
-          source: module.source,
-          bundle: module.bundle.hash,
-        });
-        runs.begin(run, () => record("running", null));
-        const end = (state: RunState, result?: StoredResult) => {
-          const endedAtMs = Date.now();
-          runs.end(run, () => record(state, endedAtMs), result);
-          agent.changes.announce(run);
+        const call = new LiveCall(params, ready.pool.module, incoming);
+        runs.begin(call);
+        changes.touch(run, true);
+        const end = (result?: StoredResult) => {
+          runs.end(call, result);
+          changes.announce(run, true);
           return this.#follower?.flush(run);
         };
         return ready.calls
-          .run(params, incoming, (slot) => logs.file(run, slot.replica.id))
+          .run(call, (slot) => logs.file(run, slot.replica.id))
           .then(
             (answer) => {
               const { ok } = answer.result;
-              const state = incoming.cancellation.aborted ? "cancelled" : ok ? "done" : "failed";
-              const flushed = end(state, { ok, body: answer.body });
+              call.end(ok);
+              const flushed = end(call.result(ok, answer.body));
               return flushed ? flushed.then(() => answer) : answer;
             },
             async (error: unknown) => {
-              await end(incoming.cancellation.aborted ? "cancelled" : "failed");
+              call.end(undefined, error);
+              await end();
               throw error;
             },
           );
@@ -187,7 +181,7 @@ export class Connection {
         await maps.closeInput(params);
         return { result: {} };
       },
-      "map.control": async (params) => ({ result: { record: await maps.control(params) } }),
+      "map.pick": (params, { signal }) => pickOutcomes(maps.queue, params, signal),
       "map.outcomes": async (params, incoming) => {
         const result = await maps.outcomes(params, incoming);
         await this.#follower?.flush(params.run);
@@ -199,10 +193,12 @@ export class Connection {
         return { result: { runs: await Promise.all(listed.map((record) => current(record, maps))) } };
       },
       "run.get": async ({ run }) => ({ result: { record: await maps.record(run) } }),
-      "run.result": async ({ run }) => {
-        const stored = runs.result(run);
-        const result = { ok: stored?.ok ?? false, stored: stored?.body !== undefined };
-        return stored?.body ? { result, body: stored.body } : { result };
+      "run.control": async (params) => ({ result: { record: await controlRun(params, this.#options) } }),
+      "run.result": ({ run }) => answerResult(run, this.#options),
+      "run.request": ({ run }) => answerRequest(run, this.#options),
+      "run.timeline": async ({ run }) => {
+        const record = await maps.record(run);
+        return { result: { timeline: timelines.get(run) ?? emptyTimeline(record.createdAtMs) } };
       },
       "run.watch": async ({ run }, incoming) => {
         await maps.watch(run, watchEveryMs, incoming);
@@ -212,6 +208,21 @@ export class Connection {
         await maps.record(run);
         const isLive = () => follow && (maps.isLive(run) || runs.get(run)?.state === "running");
         for await (const lines of logs.read(run, isLive, incoming.signal)) await incoming.send({ lines });
+        return { result: {} };
+      },
+      "changes.follow": async (_params, incoming) => {
+        const source = { record: (run: RunId) => maps.record(run), replicaCount: () => pools.replicaCount() };
+        await followChanges(changes, source, incoming);
+        return { result: {} };
+      },
+      "env.list": async () => ({ result: { envs: await envs.list() } }),
+      "env.rebuild": async ({ name }, incoming) => {
+        const onOutput = (line: string) => void incoming.send({ line });
+        await envs.rebuild(name, { signal: incoming.signal, onOutput });
+        return { result: {} };
+      },
+      "env.remove": async ({ name }) => {
+        await envs.remove(name);
         return { result: {} };
       },
       "logs.follow": async (_params, incoming) => {

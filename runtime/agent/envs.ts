@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
-import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { EnvStatus } from "../protocol/messages.ts";
 import type { InstallRequest } from "../spec/env.ts";
 import { FarcallError, isDiskFull, messageOf } from "../spec/errors.ts";
 import { ensurePrivateFolder } from "../spec/home.ts";
@@ -54,6 +55,10 @@ export class EnvStore {
   readonly #folder: string;
   readonly #options: EnvStoreOptions;
   readonly #jobs = new Map<string, Job>();
+  /** Why the last install failed, by id. */
+  readonly #failures = new Map<string, string>();
+  readonly #sizes = new Map<string, number>();
+  readonly #measuring = new Set<string>();
 
   /** `folder` is made if it is missing, readable by its owner alone. */
   constructor(folder: string, options: EnvStoreOptions = {}) {
@@ -110,6 +115,48 @@ export class EnvStore {
     }
   }
 
+  /** How it stands with an env. Its size is measured when first asked for, and null until then. */
+  async status(
+    id: string,
+  ): Promise<{ state: EnvStatus["state"]; error: string | undefined; sizeBytes: number | null }> {
+    const error = this.#failures.get(id);
+    if (this.#jobs.has(id)) return { state: "installing", error: undefined, sizeBytes: null };
+    const ready = await isReady(join(this.#folder, id));
+    if (!ready) return { state: error === undefined ? "absent" : "failed", error, sizeBytes: null };
+    const sizeBytes = this.#sizes.get(id) ?? null;
+    if (sizeBytes === null) void this.#measure(id);
+    return { state: "ready", error: undefined, sizeBytes };
+  }
+
+  /** Removes what is installed for an env; nobody may be using it. */
+  async remove(id: string): Promise<void> {
+    await this.#jobs.get(id)?.promise.catch(() => undefined);
+    this.#failures.delete(id);
+    this.#sizes.delete(id);
+    // Renamed first, so that a folder with an env's id is always complete.
+    const temporary = temporaryName(this.#folder);
+    const gone = await rename(join(this.#folder, id), temporary).then(
+      () => true,
+      (error: NodeJS.ErrnoException) => {
+        if (error.code === "ENOENT") return false;
+        throw error;
+      },
+    );
+    if (gone) await remove(temporary);
+  }
+
+  async #measure(id: string): Promise<void> {
+    if (this.#measuring.has(id)) return;
+    this.#measuring.add(id);
+    try {
+      this.#sizes.set(id, await sizeOf(join(this.#folder, id, "node_modules")));
+    } catch {
+      // It is being removed.
+    } finally {
+      this.#measuring.delete(id);
+    }
+  }
+
   #start(id: string, request: InstallRequest, timeoutMs: number): Job {
     const stop = new AbortController();
     const listeners = new Set<(line: string) => void>();
@@ -123,10 +170,16 @@ export class EnvStore {
     );
     const timer = setTimeout(() => stop.abort(tooLong), timeoutMs);
     const onOutput = (line: string): void => listeners.forEach((listener) => listener(line));
-    const promise = this.#make(id, request, stop.signal, onOutput).finally(() => {
-      clearTimeout(timer);
-      this.#jobs.delete(id);
-    });
+    this.#failures.delete(id);
+    const promise = this.#make(id, request, stop.signal, onOutput)
+      .catch((error: unknown) => {
+        this.#failures.set(id, messageOf(error));
+        throw error;
+      })
+      .finally(() => {
+        clearTimeout(timer);
+        this.#jobs.delete(id);
+      });
     const job = { promise, stop, listeners, waiting: 0 };
     this.#jobs.set(id, job);
     return job;
@@ -140,7 +193,7 @@ export class EnvStore {
   ): Promise<InstalledEnv> {
     const folder = join(this.#folder, id);
     if (await isReady(folder)) return { id, folder, state: "reused" };
-    const temporary = join(this.#folder, `.tmp-${process.pid}-${randomBytes(6).toString("hex")}`);
+    const temporary = temporaryName(this.#folder);
     try {
       await mkdir(temporary, { mode: 0o700 });
       await installPackages(request, { ...this.#options, cwd: temporary, signal, onOutput });
@@ -202,6 +255,22 @@ async function place(temporary: string, folder: string): Promise<boolean> {
     await rename(temporary, folder);
   }
   return true;
+}
+
+function temporaryName(folder: string): string {
+  return join(folder, `.tmp-${process.pid}-${randomBytes(6).toString("hex")}`);
+}
+
+/** Bytes of all files below a folder; 0 when there is none. */
+async function sizeOf(folder: string): Promise<number> {
+  let bytes = 0;
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+  for (const entry of entries) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) bytes += await sizeOf(path);
+    else if (entry.isFile()) bytes += (await stat(path)).size;
+  }
+  return bytes;
 }
 
 async function isReady(folder: string): Promise<boolean> {

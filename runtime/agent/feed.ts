@@ -73,6 +73,9 @@ export class Feed implements Workload {
   #overdueCheckedAtMs = performance.now();
   #waiters: (() => void)[] = [];
   #failedOnce = false;
+  /** For replicas that have slices of this map: since when, on the monotonic clock. */
+  readonly #busySinceMs = new Map<number, number>();
+  #busyMs = new Map<number, number>();
 
   constructor(run: RunId, spec: MapSpec, pool: Pool, host: FeedHost) {
     this.run = run;
@@ -124,6 +127,23 @@ export class Feed implements Workload {
 
   get replicas(): number {
     return new Set([...this.#slices.values()].map((slice) => slice.slot)).size;
+  }
+
+  /** Milliseconds each replica was busy with this map since this was last asked. */
+  takeBusyMs(): Map<number, number> {
+    const now = performance.now();
+    for (const id of this.#busySinceMs.keys()) {
+      this.#addBusy(id, now);
+      this.#busySinceMs.set(id, now);
+    }
+    const taken = this.#busyMs;
+    this.#busyMs = new Map();
+    return taken;
+  }
+
+  #addBusy(replica: number, nowMs: number): void {
+    const busyMs = nowMs - (this.#busySinceMs.get(replica) ?? nowMs);
+    this.#busyMs.set(replica, (this.#busyMs.get(replica) ?? 0) + busyMs);
   }
 
   offer(slot: Slot): "given" | "none" | "wait" {
@@ -274,6 +294,7 @@ export class Feed implements Workload {
     const { replica } = slot;
     const slice: Slice = { lease, slot, results: [], abort: new AbortController() };
     this.#slices.set(token, slice);
+    if (slot.slices.size === 0) this.#busySinceMs.set(replica.id, performance.now());
     slot.slices.set(token, { workload: this, estimateMs, alone: chunk.deaths > 0 });
     slot.lastRun = this.run;
     const begunAtMs = performance.now();
@@ -315,6 +336,10 @@ export class Feed implements Workload {
       }
     }
     slot.slices.delete(token);
+    if (slot.slices.size === 0) {
+      this.#addBusy(replica.id, performance.now());
+      this.#busySinceMs.delete(replica.id);
+    }
     this.#pool.finished(slot);
     // Settled outcomes count as done only when they are stored, so the slice stays listed until then.
     await settled;

@@ -1,6 +1,6 @@
 /**
  * The agent: the one Farcall process of a node. Pieces: `lock` sees that it is the only one, `connection`
- * serves a client, `files` and `envs` keep code, `pools` and `pool` keep replicas, `calls`, `maps` and `feed`
+ * serves a client, `files`, `envs` and `envRegistry` keep code, `pools` and `pool` keep replicas, `calls`, `maps` and `feed`
  * bring work to them, `runs` and `logs` keep the record, `reaper` ends what is left when this process dies.
  *
  * Started as `node agent.js FOLDER IDLE_MS`. Everything it keeps is below FOLDER, which only its owner can
@@ -21,8 +21,9 @@ import { farcallVersion } from "../spec/version.ts";
 import { maxFrameBytes } from "../transport/transport.ts";
 import { WebSocketTransport } from "../transport/websocket.ts";
 import { agentPaths } from "../transport/agentPaths.ts";
-import { Changes } from "./changes.ts";
+import { Changes, replicasKey } from "./changes.ts";
 import { Connection } from "./connection.ts";
+import { EnvRegistry } from "./envRegistry.ts";
 import { EnvStore } from "./envs.ts";
 import { FileStore } from "./files.ts";
 import { AgentLock } from "./lock.ts";
@@ -32,6 +33,7 @@ import { OutcomeCache } from "./outcomeCache.ts";
 import { Pools } from "./pools.ts";
 import { markerVariable, Reaper, sweepLeftovers } from "./reaper.ts";
 import { RunStore } from "./runs.ts";
+import { Timelines } from "./timelines.ts";
 
 const tokenBytes = 32;
 const pruneEveryMs = 10_000;
@@ -96,11 +98,16 @@ export class Agent {
       logs,
       onGroup: (pid) => reaper.add(pid),
       onGroupGone: (pid) => reaper.remove(pid),
+      onReplicas: () => this.changes.touch(replicasKey),
     });
     this.#cleanup.defer(() => this.#pools.close());
     const cache = this.#cleanup.use(new OutcomeCache(join(folder, "cache.db")));
-    this.#maps = new Maps({ queue, cache, pools: this.#pools, runs: this.#runs, logs });
+    const { database } = this.#runs;
+    const timelines = new Timelines(database);
+    const { changes } = this;
+    this.#maps = new Maps({ queue, cache, pools: this.#pools, runs: this.#runs, logs, timelines, changes });
     this.#cleanup.defer(() => this.#maps.close());
+    const registry = new EnvRegistry({ database, envs, pools: this.#pools, maps: this.#maps, runs: this.#runs });
 
     const paths = agentPaths(folder);
     const token = randomBytes(tokenBytes).toString("hex");
@@ -123,6 +130,8 @@ export class Agent {
         maps: this.#maps,
         runs: this.#runs,
         logs,
+        envs: registry,
+        timelines,
         onClose: (closed) => this.#connections.delete(closed),
       });
       this.#connections.add(connection);
@@ -182,7 +191,11 @@ export class Agent {
   async requestStop(force: boolean): Promise<{ stopping: boolean; activeRuns: number }> {
     const activeRuns = await this.#activeRuns();
     if (activeRuns > 0 && !force) return { stopping: false, activeRuns };
-    if (force) await this.#maps.cancelRunning();
+    if (force) {
+      for (const call of this.#runs.liveCalls.values())
+        call.abort(new FarcallError("run.cancelled", "The cluster went down."));
+      await this.#maps.cancelRunning();
+    }
     setImmediate(() => void this.stop());
     return { stopping: true, activeRuns };
   }
@@ -211,7 +224,7 @@ export class Agent {
   }
 
   async #activeRuns(): Promise<number> {
-    return this.#pools.activeCalls + (await this.#maps.activeCount());
+    return this.#runs.liveCalls.size + (await this.#maps.activeCount());
   }
 
   #watchIdle(): void {

@@ -3,14 +3,18 @@ import { packCount } from "../protocol/pack.ts";
 import { type Incoming } from "../protocol/served.ts";
 import { toFailure } from "../protocol/failure.ts";
 import type { JobRecord, JobState, MapQueue, NewChunk } from "../queue/mapQueue.ts";
+import type { ResolvedEnv } from "../spec/env.ts";
 import { FarcallError } from "../spec/errors.ts";
 import type { RunId } from "../spec/names.ts";
-import { Changes } from "./changes.ts";
+import type { Changes } from "./changes.ts";
 import { Feed } from "./feed.ts";
 import type { RunLogs } from "./logs.ts";
 import type { OutcomeCache } from "./outcomeCache.ts";
 import type { Pools } from "./pools.ts";
 import type { RunStore } from "./runs.ts";
+import { hasEnded, label } from "./runWords.ts";
+import type { Sample } from "./timeline.ts";
+import type { Timelines } from "./timelines.ts";
 
 /** The maps of the node: takes inputs in, keeps a feed for each that runs, gives outcomes out, says when one is over. */
 
@@ -20,6 +24,8 @@ export interface MapsOptions {
   pools: Pools;
   runs: RunStore;
   logs: RunLogs;
+  timelines: Timelines;
+  changes: Changes;
 }
 
 interface ActiveMap {
@@ -28,6 +34,8 @@ interface ActiveMap {
   feed: Feed | undefined;
   /** Connections that are sending inputs. */
   feeders: Set<object>;
+  /** Its module is being readied. */
+  loading: boolean;
   ending: boolean;
   error: FarcallError | undefined;
 }
@@ -46,10 +54,11 @@ const stateOfJob: Record<JobState, RunState> = {
 export class Maps {
   readonly #options: MapsOptions;
   readonly #active = new Map<RunId, ActiveMap>();
-  readonly #changes = new Changes();
+  readonly #changes: Changes;
 
   constructor(options: MapsOptions) {
     this.#options = options;
+    this.#changes = options.changes;
     options.queue.onChange((run) => {
       this.#changes.announce(run);
       void this.#checkEnd(run);
@@ -96,7 +105,36 @@ export class Maps {
     }
     const record = await this.record(run);
     this.#options.runs.save(record);
+    this.#changes.announce(run);
     return record;
+  }
+
+  get queue(): MapQueue {
+    return this.#options.queue;
+  }
+
+  /** What a map was asked to be; undefined for an id that is no map's. */
+  async spec(run: RunId): Promise<MapSpec | undefined> {
+    const job = await this.#options.queue.job(run);
+    return job && (JSON.parse(job.spec) as MapSpec);
+  }
+
+  /** Maps that work in an env now, among those that `uses` says yes to. */
+  busyRuns(uses: (env: ResolvedEnv) => boolean): RunId[] {
+    return [...this.#active].flatMap(([run, { job, spec, feed, feeders, loading }]) => {
+      const rests = job.state === "pause" || (feeders.size === 0 && (feed?.wanted ?? 0) === 0);
+      const idle = rests && !loading && (feed?.activeInputs ?? 0) === 0;
+      return uses(spec.module.env) && !idle ? [run] : [];
+    });
+  }
+
+  /** Takes maps that do not work now off their pools, which are about to end; they are readied anew when they go on. */
+  detach(uses: (env: ResolvedEnv) => boolean): void {
+    for (const map of this.#active.values()) {
+      if (!uses(map.spec.module.env)) continue;
+      map.feed?.finish();
+      map.feed = undefined;
+    }
   }
 
   async add({ run, chunks }: Params<AgentMethods["map.add"]>, body: Uint8Array, feeder: object): Promise<void> {
@@ -124,12 +162,13 @@ export class Maps {
     for (const [run, map] of this.#active) if (map.feeders.delete(feeder)) this.#changes.announce(run);
   }
 
-  async control({ run, to }: Params<AgentMethods["map.control"]>): Promise<RunRecord> {
+  async control({ run, to }: Params<AgentMethods["run.control"]>): Promise<RunRecord> {
     const map = this.#active.get(run);
     if (map && to === "cancel") await this.#end(map, "cancelled");
     else if (map) {
       const wanted = to === "pause" ? "pause" : "run";
       if (map.job.state !== wanted) await this.#setState(map, wanted);
+      if (wanted === "run" && !map.feed) void this.#begin(map);
     }
     return this.record(run);
   }
@@ -222,6 +261,7 @@ export class Maps {
 
   async close(): Promise<void> {
     for (const map of this.#active.values()) map.feed?.finish();
+    await this.#options.timelines.close();
     this.#active.clear();
   }
 
@@ -235,17 +275,31 @@ export class Maps {
       spec: JSON.parse(job.spec) as MapSpec,
       feed: undefined,
       feeders: new Set(),
+      loading: false,
       ending: false,
       error: undefined,
     };
     this.#active.set(job.id, map);
+    this.#options.timelines.begin(job.id, () => this.#sample(map));
     return map;
+  }
+
+  async #sample({ job, feed }: ActiveMap): Promise<Sample> {
+    const { settled, errors } = await this.#options.queue.counts(job.id);
+    const { done, failed } = feed?.unsettled ?? { done: 0, failed: 0 };
+    return {
+      done: settled + done,
+      failed: errors + failed,
+      active: feed?.activeInputs ?? 0,
+      busyMs: feed?.takeBusyMs() ?? new Map(),
+    };
   }
 
   /** Starts working: readies the module, which a restarted agent has to do again. */
   async #begin(map: ActiveMap): Promise<void> {
     const { pools, queue, cache, logs } = this.#options;
     const { id: run } = map.job;
+    map.loading = true;
     try {
       const { pool } = await pools.load(map.spec.module);
       if (map.feed || map.ending) return;
@@ -264,6 +318,8 @@ export class Maps {
         "failed",
         error instanceof FarcallError ? error : new FarcallError("internal", String(error), { cause: error }),
       );
+    } finally {
+      map.loading = false;
     }
   }
 
@@ -306,6 +362,8 @@ export class Maps {
     if (to === "done") map.feed?.finish();
     else await map.feed?.cancel();
     const record = await this.record(run);
+    // A picture of how it went is no reason to keep anyone waiting who wants to know that it is over.
+    await this.#options.timelines.end(run).catch(() => undefined);
     this.#active.delete(run);
     this.#options.runs.save({
       ...record,
@@ -321,14 +379,4 @@ export class Maps {
 
 function stoppedAtError(): FarcallError {
   return new FarcallError("item.failed", "An input failed, and the map was to stop at that.");
-}
-
-export function hasEnded(state: RunState): boolean {
-  return state === "done" || state === "failed" || state === "cancelled";
-}
-
-export function label({ module, export: name }: Pick<MapSpec, "module" | "export">): string {
-  const { file, root } = module.source;
-  const short = file.startsWith(root) ? file.slice(root.length).replace(/^[\\/]/, "") : file;
-  return `${short}#${name}`;
 }

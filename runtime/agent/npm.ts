@@ -44,7 +44,7 @@ export async function runNpm(
   const marked = equals > 0 ? { [marker.slice(0, equals)]: marker.slice(equals + 1) } : {};
   const child = spawn(command, [...first, ...args], {
     cwd,
-    env: { ...npmEnvironment(process.env), ...marked },
+    env: { ...npmEnvironment(process.env, process.versions["electron"] !== undefined), ...marked },
     stdio: ["ignore", "pipe", "pipe"],
     // A process group of its own, so that install scripts end together with npm.
     detached: !windows,
@@ -133,11 +133,11 @@ async function canRead(file: string): Promise<boolean> {
 const npmSetting =
   /^npm_config_(?:registry|userconfig|cache|proxy|https?_proxy|noproxy|ca|cafile|strict_ssl|@[^:]+:registry|\/\/.+)$/i;
 
-export function npmEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  return Object.fromEntries(
-    Object.entries(env).filter(([name]) => {
-      if (name === "NODE_OPTIONS" || name === "INIT_CWD") return false;
-      return !/^npm_/i.test(name) || npmSetting.test(name);
-    }),
-  );
+/** Where this process is Electron, `inElectron`, npm and its scripts start it again, and it must be Node to them too. */
+export function npmEnvironment(env: NodeJS.ProcessEnv, inElectron: boolean): NodeJS.ProcessEnv {
+  const kept = Object.entries(env).filter(([name]) => {
+    if (name === "NODE_OPTIONS" || name === "INIT_CWD" || name === "ELECTRON_RUN_AS_NODE") return false;
+    return !/^npm_/i.test(name) || npmSetting.test(name);
+  });
+  return { ...Object.fromEntries(kept), ...(inElectron ? { ELECTRON_RUN_AS_NODE: "1" } : {}) };
 }

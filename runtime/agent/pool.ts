@@ -47,6 +47,7 @@ export interface Slot {
 export interface PoolHost {
   /** Starts a worker process for the pool. */
   spawn(module: ModuleRef): Promise<Replica>;
+  onLoaded(): void;
   onDeath(slot: Slot, death: Death): void;
 }
 
@@ -212,6 +213,7 @@ export class Pool {
         finishedAtMs: 0,
       };
       this.#slots.add(slot);
+      this.#host.onLoaded();
       void replica.died.then((death) => {
         this.#slots.delete(slot);
         this.#host.onDeath(slot, death);

@@ -3,9 +3,10 @@ import { availableParallelism, totalmem } from "node:os";
 import { join } from "node:path";
 import { mkdirSync } from "node:fs";
 import type { AgentStatus, ExportInfo, ModuleRef } from "../protocol/messages.ts";
+import type { ResolvedEnv } from "../spec/env.ts";
 import { FarcallError } from "../spec/errors.ts";
 import { Calls } from "./calls.ts";
-import type { EnvStore } from "./envs.ts";
+import { envId, type EnvStore } from "./envs.ts";
 import type { FileStore } from "./files.ts";
 import type { RunLogs } from "./logs.ts";
 import { Pool, type Slot } from "./pool.ts";
@@ -25,6 +26,8 @@ export interface PoolsOptions {
   logs: RunLogs;
   onGroup: (pid: number) => void;
   onGroupGone: (pid: number) => void;
+  /** Replicas have come or gone. */
+  onReplicas: () => void;
 }
 
 export interface ReadyPool {
@@ -49,6 +52,8 @@ export class Pools {
   readonly #watcher: NodeJS.Timeout;
   #nextId = 1;
   readonly #spare: Spare;
+  /** Envs that are being taken apart and must not be used meanwhile, by id. */
+  readonly #blocked = new Map<string, Promise<unknown>>();
   #closed = false;
 
   constructor(options: PoolsOptions) {
@@ -76,6 +81,8 @@ export class Pools {
     const ready = this.#ready.get(key);
     if (ready) return { ...ready, env: "reused" };
     const { signal = this.#stop.signal } = options;
+    // Whether that went well is seen when the env is used.
+    await this.#blocked.get(envId(module.env.install))?.catch(() => undefined);
     const env = await this.#options.envs.install(module.env.install, {
       ...options,
       signal: AbortSignal.any([signal, this.#stop.signal]),
@@ -85,7 +92,11 @@ export class Pools {
     if (other) return { ...other, env: env.state };
     const pool = new Pool(key, module, folder, module.env.replicas ?? availableParallelism(), {
       spawn: (ref) => this.#spawn(ref, folder),
-      onDeath: (slot) => this.#flushRaw(slot),
+      onLoaded: () => this.#options.onReplicas(),
+      onDeath: (slot) => {
+        this.#flushRaw(slot);
+        this.#options.onReplicas();
+      },
     });
     const made = { key, pool, calls: new Calls(pool) };
     this.#ready.set(key, made);
@@ -99,10 +110,28 @@ export class Pools {
     return exports;
   }
 
-  get activeCalls(): number {
-    let active = 0;
-    for (const { pool } of this.#ready.values()) for (const slot of pool.slots) active += slot.calls;
-    return active;
+  replicaCount(uses: (env: ResolvedEnv) => boolean = () => true): number {
+    let count = 0;
+    for (const { pool } of this.#ready.values()) if (uses(pool.module.env)) count += pool.slots.size;
+    return count;
+  }
+
+  /** Ends the replicas of some envs; their modules are to be loaded again. */
+  async end(uses: (env: ResolvedEnv) => boolean): Promise<void> {
+    const ending = [...this.#ready.values()].filter(({ pool }) => uses(pool.module.env));
+    for (const { key } of ending) this.#ready.delete(key);
+    await Promise.all(ending.map(({ pool }) => pool.close()));
+    this.#options.onReplicas();
+  }
+
+  /** Does `act`, which takes what is installed for an env apart, while nobody can begin to use it. */
+  async whileBlocked<T>(id: string, act: () => Promise<T>): Promise<T> {
+    while (this.#blocked.has(id)) await this.#blocked.get(id)?.catch(() => undefined);
+    const acting = act().finally(() => this.#blocked.delete(id));
+    this.#blocked.set(id, acting);
+    // It may have imported packages that will no longer be there.
+    this.#spare.discard();
+    return acting;
   }
 
   status(): AgentStatus["replicas"] {
@@ -123,7 +152,7 @@ export class Pools {
     this.#closed = true;
     this.#stop.abort(new FarcallError("agent.stopping", "The agent is stopping."));
     clearInterval(this.#watcher);
-    this.#spare.close();
+    this.#spare.discard();
     await Promise.all([...this.#ready.values()].map(({ pool }) => pool.close()));
     await Promise.all([...this.#replicas].map((replica) => replica.stop("stopped")));
   }

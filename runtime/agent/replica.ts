@@ -238,7 +238,8 @@ export class Replica {
     const [markerName = markerVariable, markerValue = ""] = this.#options.marker.split("=");
     return {
       ...environment,
-      ...(process.env["ELECTRON_RUN_AS_NODE"] ? { ELECTRON_RUN_AS_NODE: "1" } : {}),
+      // Where the agent is Electron, which must be Node to the worker and whatever that starts.
+      ...(process.versions["electron"] === undefined ? {} : { ELECTRON_RUN_AS_NODE: "1" }),
       ...this.#options.vars,
       [markerName]: markerValue,
       FARCALL_JOURNAL: this.#journalFile,

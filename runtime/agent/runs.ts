@@ -1,8 +1,9 @@
 import { renameSync } from "node:fs";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import type { BundleRef, RunRecord } from "../protocol/messages.ts";
+import type { BundleRef, Failure, RunRecord } from "../protocol/messages.ts";
 import type { RunId } from "../spec/names.ts";
 import { databaseFileEndings, openDatabase } from "./database.ts";
+import type { LiveCall, StoredRequest, StoredResult } from "./liveCall.ts";
 
 /**
  * The records of calls and maps, kept when the agent is gone.
@@ -11,9 +12,9 @@ import { databaseFileEndings, openDatabase } from "./database.ts";
  * once: a call takes a fifth of a millisecond, a write would double that.
  */
 const writeEveryMs = 100;
-/** Results of calls above this are not kept; the caller got them. */
-const maxStoredResultBytes = 1024 * 1024;
 const keptCalls = 2_000;
+/** Results and yielded values of calls that are kept together, the newest ones. */
+const keptResultBytes = 1024 ** 3;
 const schema = `
   PRAGMA journal_mode = WAL;
   PRAGMA synchronous = NORMAL;
@@ -21,14 +22,24 @@ const schema = `
   CREATE TABLE IF NOT EXISTS bundle (hash TEXT PRIMARY KEY, files TEXT NOT NULL) WITHOUT ROWID;
   SELECT count(*) FROM (SELECT 1 FROM run LIMIT 1);
 `;
+/** Columns of `run` that came later. */
+const addedColumns = {
+  module: "TEXT",
+  export: "TEXT",
+  timeoutMs: "INTEGER",
+  args: "BLOB",
+  items: "INTEGER",
+  itemsBody: "BLOB",
+};
 const rowsAtATime = 16;
 const retryMs = 2_000;
 /** A call that lasts longer is recorded before it ends. */
 const lastingMs = 1_000;
 
-export interface StoredResult {
-  ok: boolean;
-  body: Uint8Array | undefined;
+interface Unwritten {
+  record: RunRecord;
+  result: StoredResult | undefined;
+  call: LiveCall | undefined;
 }
 
 export class RunStore {
@@ -36,47 +47,64 @@ export class RunStore {
   readonly #upsert: StatementSync;
   readonly #byId: StatementSync;
   readonly #page: StatementSync;
-  readonly #unwritten = new Map<RunId, { record: RunRecord; result: StoredResult | undefined }>();
+  readonly #unwritten = new Map<RunId, Unwritten>();
   #timer: NodeJS.Timeout | undefined;
   /** Calls that are running. */
-  readonly #live = new Map<RunId, () => RunRecord>();
+  readonly #live = new Map<RunId, LiveCall>();
   /** Calls that have ended, not yet made into records: that too can wait. */
-  #ended: { record: () => RunRecord; result: StoredResult | undefined }[] = [];
+  #ended: { call: LiveCall; result: StoredResult | undefined }[] = [];
   #lastingTimer: NodeJS.Timeout | undefined;
   #callsSincePrune = 0;
+  #bytesSincePrune = 0;
 
   constructor(file: string, onCorrupt: (movedTo: string) => void) {
     this.#database = openDatabase(file, schema, () => onCorrupt(moveAside(file)));
+    addColumns(this.#database);
+    endLeftOver(this.#database);
     this.#upsert = this.#database.prepare(
-      `INSERT INTO run (id, record, ok, result) VALUES (?, ?, ?, ?)
+      `INSERT INTO run (id, record, ok, result, items, itemsBody, module, export, timeoutMs, args)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
        ON CONFLICT (id) DO UPDATE SET record = excluded.record,
-         ok = coalesce(excluded.ok, ok), result = coalesce(excluded.result, result)`,
+         ok = coalesce(excluded.ok, ok), result = coalesce(excluded.result, result),
+         items = coalesce(excluded.items, items), itemsBody = coalesce(excluded.itemsBody, itemsBody),
+         module = coalesce(excluded.module, module), export = coalesce(excluded.export, export),
+         timeoutMs = coalesce(excluded.timeoutMs, timeoutMs), args = coalesce(excluded.args, args)`,
     );
-    this.#byId = this.#database.prepare("SELECT record, ok, result FROM run WHERE id = ?");
+    this.#byId = this.#database.prepare("SELECT record FROM run WHERE id = ?");
     this.#page = this.#database.prepare("SELECT record FROM run WHERE id < ? ORDER BY id DESC LIMIT ?");
   }
 
+  /** The tables beside this one, of those who keep other things about runs. */
+  get database(): DatabaseSync {
+    return this.#database;
+  }
+
+  /** Calls that are running or wait for a replica. */
+  get liveCalls(): ReadonlyMap<RunId, LiveCall> {
+    return this.#live;
+  }
+
   /** Notes a call that begins; its record is made if somebody asks, or if it lasts. */
-  begin(id: RunId, record: () => RunRecord): void {
-    this.#live.set(id, record);
+  begin(call: LiveCall): void {
+    this.#live.set(call.params.run, call);
     this.#lastingTimer ??= setTimeout(() => this.#saveLasting(), lastingMs);
   }
 
-  end(id: RunId, record: () => RunRecord, result?: StoredResult): void {
-    this.#live.delete(id);
-    this.#ended.push({ record, result });
+  end(call: LiveCall, result?: StoredResult): void {
+    this.#live.delete(call.params.run);
+    this.#ended.push({ call, result });
     this.#schedule(writeEveryMs);
   }
 
-  save(record: RunRecord, result?: StoredResult): void {
+  save(record: RunRecord, result?: StoredResult, call?: LiveCall): void {
     const before = this.#unwritten.get(record.id);
-    this.#unwritten.set(record.id, { record, result: result ?? before?.result });
+    this.#unwritten.set(record.id, { record, result: result ?? before?.result, call: call ?? before?.call });
     this.#schedule(writeEveryMs);
   }
 
   get(id: RunId): RunRecord | undefined {
     const live = this.#live.get(id);
-    if (live) return live();
+    if (live) return live.record;
     this.#gather();
     const unwritten = this.#unwritten.get(id);
     if (unwritten) return unwritten.record;
@@ -86,9 +114,29 @@ export class RunStore {
 
   result(id: RunId): StoredResult | undefined {
     this.flush();
-    const row = this.#byId.get(id);
+    const row = this.#database.prepare("SELECT ok, result, items, itemsBody FROM run WHERE id = ?").get(id);
     if (!row || row["ok"] === null) return undefined;
-    return { ok: row["ok"] === 1, body: (row["result"] as Uint8Array | null) ?? undefined };
+    return {
+      ok: row["ok"] === 1,
+      body: (row["result"] as Uint8Array | null) ?? undefined,
+      items: (row["items"] as number | null) ?? 0,
+      itemsBody: (row["itemsBody"] as Uint8Array | null) ?? undefined,
+    };
+  }
+
+  /** What was asked for with a call. */
+  request(id: RunId): StoredRequest | undefined {
+    const live = this.#live.get(id);
+    if (live) return live.request;
+    this.flush();
+    const row = this.#database.prepare("SELECT module, export, timeoutMs, args FROM run WHERE id = ?").get(id);
+    if (!row || row["module"] === null) return undefined;
+    return {
+      module: row["module"] as string,
+      export: row["export"] as string,
+      timeoutMs: (row["timeoutMs"] as number | null) ?? undefined,
+      args: (row["args"] as Uint8Array | null) ?? undefined,
+    };
   }
 
   saveBundle(bundle: BundleRef): void {
@@ -104,17 +152,21 @@ export class RunStore {
 
   #gather(): void {
     this.#callsSincePrune += this.#ended.length;
-    for (const { record, result } of this.#ended.splice(0)) this.save(record(), result);
+    for (const { call, result } of this.#ended.splice(0)) this.save(call.record, result, call);
   }
 
   #schedule(ms: number): void {
     this.#timer ??= setTimeout(() => this.#write(), ms);
   }
 
+  #saveLive(): void {
+    for (const call of this.#live.values()) this.save(call.record, undefined, call);
+  }
+
   /** Saves the records of calls that have been running for a while, for whoever asks after a crash. */
   #saveLasting(): void {
     this.#lastingTimer = undefined;
-    for (const record of this.#live.values()) this.save(record());
+    this.#saveLive();
     if (this.#live.size === 0) return;
     this.#lastingTimer = setTimeout(() => this.#saveLasting(), lastingMs * 10);
     this.#lastingTimer.unref();
@@ -126,14 +178,22 @@ export class RunStore {
     return this.#page.all(before ?? "~", limit).map((row) => JSON.parse(row["record"] as string) as RunRecord);
   }
 
-  /** Whether enough calls came since the last time for `prune` to be worth its while. */
+  /** Whether enough came since the last time for `prune` to be worth its while. */
   get isPruneDue(): boolean {
-    return this.#callsSincePrune > keptCalls / 2;
+    return this.#callsSincePrune > keptCalls / 2 || this.#bytesSincePrune > keptResultBytes / 4;
   }
 
-  /** Forgets all but the newest calls and returns the ids of those forgotten. */
+  /** Forgets all but the newest calls, and the results of older ones where they take much, and returns the ids of those forgotten. */
   prune(): RunId[] {
     this.#callsSincePrune = 0;
+    this.#bytesSincePrune = 0;
+    this.#database
+      .prepare(
+        `UPDATE run SET result = NULL, itemsBody = NULL WHERE id IN (SELECT id FROM
+           (SELECT id, sum(coalesce(length(result), 0) + coalesce(length(itemsBody), 0)) OVER (ORDER BY id DESC) AS bytes
+              FROM run WHERE result IS NOT NULL OR itemsBody IS NOT NULL) WHERE bytes > ?)`,
+      )
+      .run(keptResultBytes);
     return this.#database
       .prepare(
         `DELETE FROM run WHERE json_extract(record, '$.kind') = 'call' AND id <
@@ -146,7 +206,7 @@ export class RunStore {
 
   /** Writes all that has gathered. */
   flush(): void {
-    for (const record of this.#live.values()) this.save(record());
+    this.#saveLive();
     this.#gather();
     while (this.#unwritten.size > 0 && this.#writeSome(Number.POSITIVE_INFINITY));
   }
@@ -163,22 +223,41 @@ export class RunStore {
   #writeSome(rows: number): boolean {
     if (!this.#database.isOpen) return false;
     let left = rows;
-    const written: RunId[] = [];
+    const written: Unwritten[] = [];
     try {
       this.#database.exec("BEGIN");
-      for (const [id, { record, result }] of this.#unwritten) {
+      for (const unwritten of this.#unwritten.values()) {
         if (left-- <= 0) break;
-        const body = result?.body && result.body.byteLength <= maxStoredResultBytes ? result.body : null;
-        this.#upsert.run(id, JSON.stringify(record), result ? Number(result.ok) : null, body);
-        written.push(id);
+        this.#writeOne(unwritten);
+        written.push(unwritten);
       }
       this.#database.exec("COMMIT");
     } catch {
       if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
       return false;
     }
-    for (const id of written) this.#unwritten.delete(id);
+    for (const { record, result, call } of written) {
+      this.#unwritten.delete(record.id);
+      this.#bytesSincePrune += (result?.body?.byteLength ?? 0) + (result?.itemsBody?.byteLength ?? 0);
+      if (call) call.requestStored = true;
+    }
     return true;
+  }
+
+  #writeOne({ record, result, call }: Unwritten): void {
+    const request = call && !call.requestStored ? call.request : undefined;
+    this.#upsert.run(
+      record.id,
+      JSON.stringify(record),
+      result ? Number(result.ok) : null,
+      result?.body ?? null,
+      result?.items ?? null,
+      result?.itemsBody ?? null,
+      request?.module ?? null,
+      request?.export ?? null,
+      request?.timeoutMs ?? null,
+      request?.args ?? null,
+    );
   }
 
   close(): void {
@@ -187,6 +266,30 @@ export class RunStore {
     clearTimeout(this.#lastingTimer);
     if (this.#database.isOpen) this.#database.close();
   }
+}
+
+function addColumns(database: DatabaseSync): void {
+  const names = new Set(
+    database
+      .prepare("SELECT name FROM pragma_table_info('run')")
+      .all()
+      .map((row) => row["name"]),
+  );
+  for (const [name, type] of Object.entries(addedColumns)) {
+    if (!names.has(name)) database.exec(`ALTER TABLE run ADD COLUMN "${name}" ${type}`);
+  }
+}
+
+/** Calls that were running when the last agent died are running no more. */
+function endLeftOver(database: DatabaseSync): void {
+  const error: Failure = { code: "worker.killed", message: "The agent ended while the call was running." };
+  database
+    .prepare(
+      `UPDATE run SET record = json_set(record, '$.state', 'failed', '$.endedAtMs', ?, '$.active', 0, '$.done', 1,
+         '$.failed', 1, '$.error', json(?))
+       WHERE json_extract(record, '$.kind') = 'call' AND json_extract(record, '$.state') = 'running'`,
+    )
+    .run(Date.now(), JSON.stringify(error));
 }
 
 function moveAside(file: string): string {

@@ -44,10 +44,12 @@ export class Spare {
     this.#timer.unref();
   }
 
-  close(): void {
+  /** Ends the spare; there is none until the next `renew`. */
+  discard(): void {
     clearTimeout(this.#timer);
     this.#replica?.kill("stopped");
     this.#replica = undefined;
+    this.#warmFor = undefined;
   }
 
   async #renew(folder: string): Promise<void> {

@@ -27,7 +27,9 @@ export async function exportsOfCommonJs(file: string): Promise<string[] | undefi
     await lexer.init();
     const { exports, reexports } = lexer.parse(code);
     const names = exports.filter((name) => name !== "__esModule");
-    if (reexports.length > 0 || names.length === 0) return undefined;
+    // The lexer reads an object literal up to the first property that is no plain name.
+    const isObject = /\bmodule\.exports\s*=\s*\{/.test(code);
+    if (reexports.length > 0 || names.length === 0 || isObject) return undefined;
     return [...new Set([...names, "default"])];
   } catch {
     return undefined;

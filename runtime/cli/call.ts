@@ -1,15 +1,17 @@
+import { errorJson, outcomeLine, toJson } from "../client/json.ts";
 import { stat } from "node:fs/promises";
+import { openInput } from "../inputs/source.ts";
 import { FarcallError, messageOf } from "../spec/errors.ts";
 import { isRunId } from "../spec/names.ts";
 import type { MapOptions } from "../spec/map.ts";
 import { checkMapOptions } from "../spec/map.ts";
-import { openInput } from "./input.ts";
+import { inputName } from "./inputName.ts";
 import type { Invocation } from "./main.ts";
 import { envSpec, flag, noMore, openCluster, target, text, timeMs, whole } from "./options.ts";
-import { LineOutput, outcomeLine } from "./output.ts";
+import { LineOutput } from "./output.ts";
 import { MapProgress } from "./progress.ts";
 import { describe, reportError } from "./report.ts";
-import { errorJson, logLineText, paint, sanitize, StatusLine, toJson } from "./terminal.ts";
+import { consoleToStandardError, logLineText, paint, sanitize, StatusLine } from "./terminal.ts";
 
 /** `farcall run` and `farcall map`. */
 
@@ -22,7 +24,7 @@ export async function runCommand({ words, values, signal }: Invocation): Promise
   using cluster = closing(openCluster(values, (each) => line.print(logLineText(each))));
   const timeoutMs = timeMs(values, "timeout");
   const module = await cluster.cluster.openModule(file, {
-    env: envSpec(values),
+    env: await envSpec(values, file),
     signal,
     onProgress: (each) => line.print(paint("dim", sanitize(each, false))),
   });
@@ -48,7 +50,7 @@ export async function runCommand({ words, values, signal }: Invocation): Promise
 }
 
 export async function mapCommand({ words, values, signal }: Invocation): Promise<number> {
-  const usage = "farcall map FILE#EXPORT --input FILE|-|MODULE#EXPORT";
+  const usage = "farcall map FILE#EXPORT --input FILE|-|glob:PATTERN|MODULE#EXPORT";
   const { file, name, rest } = target(words, usage);
   noMore(rest, usage);
   const options = mapOptions(values);
@@ -56,8 +58,15 @@ export async function mapCommand({ words, values, signal }: Invocation): Promise
   if (resume !== undefined && !isRunId(resume))
     throw new FarcallError("run.unknown", `${JSON.stringify(resume)} is not the id of a run.`);
   using line = new StatusLine();
-  const env = envSpec(values);
-  using input = await openInput(text(values, "input"), signal);
+  const env = await envSpec(values, file);
+  const given = text(values, "input");
+  if (given === undefined) {
+    throw new FarcallError("usage", "No input is named.", {
+      hint: "Give --input FILE, --input - for standard input, --input glob:PATTERN, or --input gen.ts#name.",
+    });
+  }
+  consoleToStandardError();
+  using input = await openInput(given, { signal });
   using cluster = closing(openCluster(values, (each) => line.print(logLineText(each))));
   const module = await cluster.cluster.openModule(file, {
     env,
@@ -65,10 +74,10 @@ export async function mapCommand({ words, values, signal }: Invocation): Promise
     onProgress: (each) => line.print(paint("dim", sanitize(each, false))),
   });
   await module.find(name);
-  await refuseSameFile(text(values, "input"), text(values, "output"));
+  await refuseSameFile(given, text(values, "output"));
   await using output = await LineOutput.open(text(values, "output"));
   signal.throwIfAborted();
-  const run = module.map(name, input.values, { ...options, ...(resume === undefined ? {} : { run: resume }) });
+  const run = module.map(name, input.values, { ...options, run: resume, input: inputName(given) });
   const cancel = () => void run.cancel().catch(() => undefined);
   signal.addEventListener("abort", cancel, { once: true });
   if (flag(values, "detach")) {
@@ -103,8 +112,8 @@ export async function mapCommand({ words, values, signal }: Invocation): Promise
 }
 
 /** Opening the output empties it, which must not be what is read next. */
-async function refuseSameFile(input: string | undefined, output: string | undefined): Promise<void> {
-  if (input === undefined || output === undefined) return;
+async function refuseSameFile(input: string, output: string | undefined): Promise<void> {
+  if (output === undefined) return;
   const [read, written] = await Promise.all([input, output].map((path) => stat(path).catch(() => undefined)));
   if (read === undefined || written === undefined || !read.isFile()) return;
   if (read.dev !== written.dev || read.ino !== written.ino) return;

@@ -1,8 +1,9 @@
+import { toJson } from "../client/json.ts";
 import { Cluster } from "../cluster/cluster.ts";
 import { FarcallError } from "../spec/errors.ts";
 import type { Invocation } from "./main.ts";
 import { flag, noMore } from "./options.ts";
-import { count, duration, paint, table, toJson } from "./terminal.ts";
+import { count, duration, paint, table } from "./terminal.ts";
 
 /** `farcall clusters`, `status` and `down`. */
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * `farcall`: finds the command and gives it its options. The commands live in `call` (run, map), `runs`
+ * `farcall`: finds the command and gives it its options. The commands live in `call` (run, map), `inputs`, `runs`
  * (runs, logs, results, cancel) and `clusters`; they are loaded when called, so that help comes at once.
  */
 import { parseArgs, type ParseArgsConfig } from "node:util";
@@ -46,7 +46,8 @@ const where: Options = {
 };
 const whereHelp: readonly OptionHelp[] = [
   ["--on NAME", "cluster to run on (default: local)"],
-  ["--env FILE", "JSON file with the env: reqs, vars, replicas, concurrency, allowScripts, compute"],
+  ["--env ENV", "JSON file with the env: reqs, vars, replicas, concurrency, allowScripts, compute; its name in the"],
+  ["", "nearest farcall.json; or the JSON itself (default: the env called default there)"],
   ["--reqs A,B", "npm packages to install for the function rather than bundle; repeatable"],
   ["--var K=V", "environment variable of the workers; repeatable"],
   ["--allow-scripts", "let install scripts of npm packages run"],
@@ -61,7 +62,7 @@ const commands: Record<string, Command> = {
     run: async (invocation) => (await import("./call.ts")).runCommand(invocation),
   },
   map: {
-    usage: "farcall map FILE#EXPORT --input FILE|-|MODULE#EXPORT [--output FILE]",
+    usage: "farcall map FILE#EXPORT --input FILE|-|glob:PATTERN|MODULE#EXPORT [--output FILE]",
     summary: "call it once for each input; one JSON value an input line, one JSON line an outcome",
     options: {
       ...where,
@@ -81,7 +82,7 @@ const commands: Record<string, Command> = {
     help: [
       [
         "--input FILE",
-        "lines of JSON, a .json file with an array, - for standard input, or gen.ts#name: an exported array or generator",
+        "lines of JSON, a .json array, .csv or .tsv rows, - (standard input), glob:PATTERN, or gen.ts#name (array, generator)",
       ],
       ["--output FILE", "where outcomes go (default: standard output)"],
       ["--replicas N", "worker processes (default: one for each core)"],
@@ -97,6 +98,16 @@ const commands: Record<string, Command> = {
       ...whereHelp,
     ],
     run: async (invocation) => (await import("./call.ts")).mapCommand(invocation),
+  },
+  inputs: {
+    usage: "farcall inputs FILE|-|glob:PATTERN|MODULE#EXPORT",
+    summary: "what a map would be given, one JSON value a line",
+    options: { limit: { type: "string" }, count: { type: "boolean" } },
+    help: [
+      ["--limit N", "no more than the first N"],
+      ["--count", "only how many there are"],
+    ],
+    run: async (invocation) => (await import("./inputs.ts")).inputsCommand(invocation),
   },
   runs: {
     usage: "farcall runs",
@@ -137,6 +148,13 @@ const commands: Record<string, Command> = {
     options: { on: { type: "string" } },
     help: [whereHelp[0]!],
     run: async (invocation) => (await import("./runs.ts")).cancelCommand(invocation),
+  },
+  envs: {
+    usage: "farcall envs",
+    summary: "worker environments that were used, and what is installed for them",
+    options: { on: { type: "string" } },
+    help: [whereHelp[0]!],
+    run: async (invocation) => (await import("./envs.ts")).envsCommand(invocation),
   },
   clusters: {
     usage: "farcall clusters",

@@ -1,9 +1,11 @@
 import { readFileSync } from "node:fs";
-import { resolve } from "node:path";
+import { dirname, resolve } from "node:path";
+import { findProject } from "../client/project.ts";
 import { Cluster } from "../cluster/cluster.ts";
 import { checkEnvSpec, type EnvSpec } from "../spec/env.ts";
 import { FarcallError, messageOf } from "../spec/errors.ts";
 import { isRunId } from "../spec/names.ts";
+import { projectEnv } from "../spec/project.ts";
 import type { LogLine } from "../protocol/messages.ts";
 import type { Invocation } from "./main.ts";
 
@@ -52,10 +54,12 @@ export function openCluster(values: Values, logs: (line: LogLine) => void): Clus
   return new Cluster(text(values, "on") ?? "local", { logs });
 }
 
-/** The env that `--env`, `--reqs`, `--var` and `--allow-scripts` describe together. */
-export function envSpec(values: Values): EnvSpec {
-  const file = text(values, "env");
-  const env: EnvSpec = file === undefined ? {} : checkEnvSpec(readJson(file));
+/**
+ * The env that `--env`, `--reqs`, `--var` and `--allow-scripts` describe together, for a function of `sourceFile`:
+ * names are those of the farcall.json nearest to it, whose env `default` counts where no other is asked for.
+ */
+export async function envSpec(values: Values, sourceFile: string): Promise<EnvSpec> {
+  const env = await namedEnv(text(values, "env"), dirname(sourceFile));
   const many = (name: string) =>
     Array.isArray(values[name]) ? values[name].filter((value) => typeof value === "string") : [];
   const reqs = many("reqs").flatMap((list) =>
@@ -75,10 +79,38 @@ export function envSpec(values: Values): EnvSpec {
   );
   return checkEnvSpec({
     ...env,
-    ...(reqs.length > 0 || env.reqs ? { reqs: [...(env.reqs ?? []), ...reqs] } : {}),
+    ...(reqs.length > 0 || env.reqs ? { reqs: [...new Set([...(env.reqs ?? []), ...reqs])] } : {}),
     ...(Object.keys(vars).length > 0 || env.vars ? { vars: { ...env.vars, ...vars } } : {}),
     ...(flag(values, "allow-scripts") ? { allowScripts: true } : {}),
   });
+}
+
+/** A file, JSON, or a name. The names of envs hold neither dots nor separators. */
+async function namedEnv(given: string | undefined, folder: string): Promise<EnvSpec> {
+  if (given?.trimStart().startsWith("{")) return checkEnvSpec(parseEnv(given));
+  if (given !== undefined && /[./\\]/.test(given)) return checkEnvSpec(readJson(given));
+  const found = await findProject(folder);
+  const env = found && projectEnv(found.project, given ?? "default");
+  if (env) return checkEnvSpec(env);
+  if (given === undefined) return {};
+  const names = Object.keys(found?.project.envs ?? {});
+  throw new FarcallError(
+    "usage",
+    found
+      ? `There is no env ${JSON.stringify(given)} in ${found.file}.`
+      : `There is no env ${JSON.stringify(given)}: neither ${folder} nor a folder above it has a farcall.json.`,
+    {
+      hint: `${found ? `It has ${names.join(", ") || "none"}. ` : ""}To name a file, write its path: ./${given}.`,
+    },
+  );
+}
+
+function parseEnv(given: string): unknown {
+  try {
+    return JSON.parse(given) as unknown;
+  } catch (cause) {
+    throw new FarcallError("usage", `--env is not JSON: ${messageOf(cause)}.`, { cause });
+  }
 }
 
 function readJson(file: string): unknown {

@@ -2,9 +2,7 @@ import { createWriteStream } from "node:fs";
 import { once } from "node:events";
 import { resolve } from "node:path";
 import type { Writable } from "node:stream";
-import type { MapOutcome } from "../client/outcomes.ts";
 import { FarcallError, isDiskFull, messageOf } from "../spec/errors.ts";
-import { errorJson, toJson } from "./terminal.ts";
 
 /** Where JSON lines go: a file or standard output, no faster than it takes them. */
 export class LineOutput implements AsyncDisposable {
@@ -65,22 +63,4 @@ function cannotWrite(file: string, cause: unknown, hint?: string): FarcallError 
   const code = isDiskFull(cause) ? "disk.full" : "usage";
   const options = hint === undefined ? { cause } : { cause, hint };
   return new FarcallError(code, `Cannot write to ${file}: ${messageOf(cause)}.`, options);
-}
-
-/**
- * One outcome as one line: `{"index":0,"value":…}` or `{"index":3,"error":{…}}`. A value that JSON cannot say is
- * an error as well: it must not keep the lines of all others from being written.
- */
-export function outcomeLine(outcome: MapOutcome<unknown>): { text: string; failed: boolean } {
-  const { index, attempts } = outcome;
-  let error: Error;
-  if ("error" in outcome) error = outcome.error;
-  else {
-    try {
-      return { text: `{"index":${index},"value":${toJson(outcome.value)}}`, failed: false };
-    } catch (thrown) {
-      error = thrown as Error;
-    }
-  }
-  return { text: `{"index":${index},"error":${toJson(errorJson(error, attempts))}}`, failed: true };
 }

@@ -1,10 +1,10 @@
+import { outcomeLine, toJson } from "../client/json.ts";
 import type { RunRecord } from "../protocol/messages.ts";
-import { FarcallError } from "../spec/errors.ts";
 import type { Invocation } from "./main.ts";
 import { flag, noMore, openCluster, runArgument, text, whole } from "./options.ts";
-import { LineOutput, outcomeLine } from "./output.ts";
+import { LineOutput } from "./output.ts";
 import { reportError } from "./report.ts";
-import { count, duration, logLineText, sanitize, table, toJson } from "./terminal.ts";
+import { count, duration, logLineText, sanitize, table } from "./terminal.ts";
 
 /** `farcall runs`, `logs`, `results` and `cancel`. */
 
@@ -94,8 +94,6 @@ export async function cancelCommand({ words, values }: Invocation): Promise<numb
   const cluster = openCluster(values, ignore);
   try {
     const run = await cluster.runs.open(id);
-    if (run.record.kind === "call")
-      throw new FarcallError("run.state", "A call is cancelled by whoever made it.", { hint: "Press Ctrl-C there." });
     await run.cancel();
     if (flag(values, "json")) process.stdout.write(`${toJson(run.record)}\n`);
     else process.stderr.write(`${id} is ${run.record.state}.\n`);

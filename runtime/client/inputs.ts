@@ -1,6 +1,7 @@
 import { encodeValue } from "../protocol/codec.ts";
 import { packValues } from "../protocol/pack.ts";
 import { FarcallError, messageOf } from "../spec/errors.ts";
+import type { Inputs } from "../spec/inputs.ts";
 
 /** Cuts any iterable of inputs into chunks, ready to be sent. */
 
@@ -17,8 +18,6 @@ const firstChunkInputs = 16;
 const growth = 4;
 /** An input waits this long at most for others to share its chunk. */
 const lingerMs = 5;
-
-export type Inputs<T> = Iterable<T> | AsyncIterable<T>;
 
 export async function* chunkInputs(
   inputs: Inputs<unknown>,

@@ -1,6 +1,7 @@
 import type { MapSpec, RunRecord } from "../protocol/messages.ts";
 import { FarcallError } from "../spec/errors.ts";
-import { chunkInputs, type InputChunk, type Inputs } from "./inputs.ts";
+import type { Inputs } from "../spec/inputs.ts";
+import { chunkInputs, type InputChunk } from "./inputs.ts";
 import { type MapOutcome, readOutcomes } from "./outcomes.ts";
 import { isConnectionLoss, pause, type Session } from "./session.ts";
 import type { StackMapper } from "./stacks.ts";
@@ -174,7 +175,7 @@ export class MapRun<T> implements AsyncIterable<MapOutcome<T>>, AsyncDisposable 
   async #control(to: "run" | "pause" | "cancel"): Promise<void> {
     await this.#begun;
     await this.#session.withRetry(async () => {
-      const { value } = await this.#session.request("map.control", { run: this.id, to });
+      const { value } = await this.#session.request("run.control", { run: this.id, to });
       this.#record = value.record;
     });
   }

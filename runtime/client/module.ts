@@ -4,11 +4,11 @@ import { decodeValue, encodeValue } from "../protocol/codec.ts";
 import type { ExportInfo, MapSpec, ModuleRef } from "../protocol/messages.ts";
 import { handOff } from "../protocol/handOff.ts";
 import type { OnItem } from "../protocol/rpc.ts";
-import { checkEnvSpec, type EnvSpec, type ResolvedEnv } from "../spec/env.ts";
+import { checkEnvSpec, type EnvSpec, type ResolvedEnv, resolveEnv } from "../spec/env.ts";
 import { FarcallError } from "../spec/errors.ts";
+import type { Inputs } from "../spec/inputs.ts";
 import { checkMapOptions, type MapOptions } from "../spec/map.ts";
-import { newRunId } from "../spec/names.ts";
-import type { Inputs } from "./inputs.ts";
+import { isRunId, newRunId } from "../spec/names.ts";
 import { MapRun } from "./mapRun.ts";
 import { reviveError } from "./remoteErrors.ts";
 import type { Session } from "./session.ts";
@@ -31,6 +31,21 @@ export interface CallOptions {
   signal?: AbortSignal;
   /** Milliseconds after which the call is given up. Default: no limit. */
   timeoutMs?: number;
+  /**
+   * Whether the call goes on when this process ends or loses the connection; `runs.open(run)` finds its result.
+   * Default false: such a call is cancelled.
+   */
+  detached?: boolean;
+  /** The call's id in the record of runs, as `newRunId` makes them. Default: a new one. */
+  run?: string;
+}
+
+/** What a map may be given besides what its user sets. */
+export interface MapBegin {
+  /** Goes on with this run. */
+  run?: string | undefined;
+  /** How the inputs were come by, for whoever repeats the run; at most 4,096 characters. */
+  input?: string | undefined;
 }
 
 export class RemoteModule {
@@ -74,19 +89,7 @@ export class RemoteModule {
       packages.size === 0
         ? { dependencies: {}, overrides: {}, integrity: {}, allowScripts: false }
         : await resolveInstall(built.sourceFile, [...packages.values()], allowScripts);
-    return new RemoteModule(
-      session,
-      built,
-      {
-        name: spec.name,
-        install,
-        vars: spec.vars ?? {},
-        replicas: spec.replicas ?? null,
-        concurrency: spec.concurrency ?? 1,
-        memoryMiB: spec.compute?.memoryMiB ?? null,
-      },
-      options,
-    );
+    return new RemoteModule(session, built, resolveEnv(spec, install), options);
   }
 
   /** Brings the bundle and the env to the cluster and asks what the module exports. */
@@ -134,15 +137,26 @@ export class RemoteModule {
   ): Promise<unknown> {
     const body = encodeValue(args);
     const { module } = this.#loaded ?? (await this.load());
-    const run = newRunId();
+    const run = options.run ?? newRunId();
+    if (options.run !== undefined && !isRunId(run)) {
+      throw new FarcallError("name.invalid", `The run id ${JSON.stringify(run)} is not allowed.`, {
+        hint: "Leave it out, or make one with newRunId().",
+      });
+    }
     const yielded: unknown[] = [];
     const take: OnItem = (_item, bytes) => {
       const value = decodeValue(bytes);
       if (onItem) return onItem(value);
       yielded.push(value);
     };
-    const { signal, timeoutMs } = options;
-    const params = { run, module, export: name, ...(timeoutMs === undefined ? {} : { timeoutMs }) };
+    const { signal, timeoutMs, detached } = options;
+    const params = {
+      run,
+      module,
+      export: name,
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+      ...(detached ? { detached } : {}),
+    };
     const { value, body: answer } = await this.#request(params, body, signal, take);
     if (!value.ok) throw await reviveError(answer, { run, replica: value.replica }, this.mapper);
     const returned = decodeValue(answer);
@@ -159,9 +173,14 @@ export class RemoteModule {
   }
 
   /** Begins a map, or with `run` goes on with one whose inputs were not all sent. */
-  map<T>(name: string, inputs: Inputs<unknown>, options: MapOptions & { run?: string } = {}): MapRun<T> {
-    const { run, ...rest } = options;
-    const spec: MapSpec = { module: this.ref, export: name, options: checkMapOptions(rest) };
+  map<T>(name: string, inputs: Inputs<unknown>, options: MapOptions & MapBegin = {}): MapRun<T> {
+    const { run, input, ...rest } = options;
+    const spec: MapSpec = {
+      module: this.ref,
+      export: name,
+      options: checkMapOptions(rest),
+      ...(input === undefined ? {} : { input }),
+    };
     return new MapRun<T>({
       id: run ?? newRunId(),
       session: this.#session,

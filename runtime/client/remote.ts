@@ -1,5 +1,5 @@
+import type { Inputs } from "../spec/inputs.ts";
 import type { MapOptions } from "../spec/map.ts";
-import type { Inputs } from "./inputs.ts";
 import type { MapRun } from "./mapRun.ts";
 import type { CallOptions, RemoteModule } from "./module.ts";
 

@@ -1,12 +1,43 @@
 import { decodeValue } from "../protocol/codec.ts";
-import type { LogLine, RunRecord } from "../protocol/messages.ts";
+import { fromFailure } from "../protocol/failure.ts";
+import type { LogLine, RunRecord, Timeline } from "../protocol/messages.ts";
+import { unpackValues } from "../protocol/pack.ts";
+import type { EnvSpec } from "../spec/env.ts";
+import { FarcallError } from "../spec/errors.ts";
+import type { MapOptions } from "../spec/map.ts";
 import { type MapOutcome, type ReadOutcomesOptions, readOutcomes } from "./outcomes.ts";
+import { type PickedOutcome, pickOutcomes, type PickOptions } from "./pick.ts";
 import { reviveError } from "./remoteErrors.ts";
 import type { Session } from "./session.ts";
 import { StackMapper } from "./stacks.ts";
 import type { Cursors } from "./cursors.ts";
 
 const askTimeoutMs = 30_000;
+
+/** What was asked for, so that the run can be repeated. */
+export interface RunRequest {
+  kind: "call" | "map";
+  /** Absolute path of the source file. */
+  file: string;
+  export: string;
+  /** As the user wrote it. */
+  env: EnvSpec;
+  /** Arguments of a call; absent when they were above 256 KiB together, which is not kept. */
+  args?: unknown[];
+  /** Of a call. */
+  timeoutMs?: number;
+  /** Of a map. */
+  options?: MapOptions;
+  /** How the inputs of a map were come by, where the client said so. */
+  input?: string;
+}
+
+export interface ListOptions {
+  /** Default 50. */
+  limit?: number;
+  /** Id of the last run of the page before. */
+  before?: string;
+}
 
 /** The record of what ran on a cluster. */
 export class Runs {
@@ -18,9 +49,12 @@ export class Runs {
     this.#cursors = cursors;
   }
 
-  /** Newest first. Default limit 50; `before` is the id of the last run of the page before. */
-  async list(options: { limit?: number; before?: string } = {}): Promise<RunRecord[]> {
-    const { limit = 50, before } = options;
+  /** Newest first. With `start: false` nothing is started, and it gives undefined when the cluster is not up. */
+  list(options?: ListOptions & { start?: true }): Promise<RunRecord[]>;
+  list(options: ListOptions & { start?: boolean }): Promise<RunRecord[] | undefined>;
+  async list(options: ListOptions & { start?: boolean } = {}): Promise<RunRecord[] | undefined> {
+    const { limit = 50, before, start = true } = options;
+    if (!start && !(await this.#session.connectIfUp())) return undefined;
     const { value } = await this.#session.request("run.list", before === undefined ? { limit } : { limit, before }, {
       timeoutMs: askTimeoutMs,
     });
@@ -91,12 +125,38 @@ export class Run<T = unknown> implements AsyncIterable<MapOutcome<T>> {
     });
   }
 
-  /** What a finished call returned. Rejects with what it threw. */
+  /** The outcomes of some inputs, by rising index, without those that have none yet. */
+  pick(indices: readonly number[], options: PickOptions = {}): Promise<PickedOutcome<T>[]> {
+    return pickOutcomes<T>(this.#session, this.id, this.#mapper, indices, options);
+  }
+
+  /**
+   * What a finished call returned, for a generator the array of what it yielded. Rejects with what it threw, with
+   * `run.state` when it has not ended, and with `value.too-large` when the result was not kept.
+   */
   async result(): Promise<T> {
     const { value, body } = await this.#session.request("run.result", { run: this.id }, { timeoutMs: askTimeoutMs });
-    if (!value.stored) return undefined as T;
-    if (!value.ok) throw await reviveError(body, { run: this.id }, this.#mapper);
-    return decodeValue(body) as T;
+    const { ok, stored, items, itemsBytes, itemsDropped, record } = value;
+    this.#record = record;
+    const answer = body.subarray(itemsBytes);
+    if (stored && !ok) throw await reviveError(answer, { run: this.id }, this.#mapper);
+    if (record.kind === "call" && (itemsDropped || !stored)) throw noResult(record);
+    if (items > 0) return unpackValues(body.subarray(0, itemsBytes)).map((bytes) => decodeValue(bytes)) as T;
+    return stored ? (decodeValue(answer) as T) : (undefined as T);
+  }
+
+  /** What was asked for. Throws `run.state` when that was not kept. */
+  async request(): Promise<RunRequest> {
+    const { value, body } = await this.#session.request("run.request", { run: this.id }, { timeoutMs: askTimeoutMs });
+    const request: RunRequest = { ...value.request };
+    if (value.args) request.args = decodeValue(body) as unknown[];
+    return request;
+  }
+
+  /** How a map went over time; empty for a call. */
+  async timeline(): Promise<Timeline> {
+    const { value } = await this.#session.request("run.timeline", { run: this.id }, { timeoutMs: askTimeoutMs });
+    return value.timeline;
   }
 
   /** Lines that the run printed, in batches. With `follow` (default) until the run has ended. */
@@ -115,6 +175,7 @@ export class Run<T = unknown> implements AsyncIterable<MapOutcome<T>> {
     }
   }
 
+  /** Ends the run. A map keeps the outcomes it has. */
   async cancel(): Promise<void> {
     await this.#control("cancel");
   }
@@ -128,7 +189,18 @@ export class Run<T = unknown> implements AsyncIterable<MapOutcome<T>> {
   }
 
   async #control(to: "run" | "pause" | "cancel"): Promise<void> {
-    const { value } = await this.#session.request("map.control", { run: this.id, to }, { timeoutMs: askTimeoutMs });
+    const { value } = await this.#session.request("run.control", { run: this.id, to }, { timeoutMs: askTimeoutMs });
     this.#record = value.record;
   }
+}
+
+function noResult({ id, state, error }: RunRecord): FarcallError {
+  if (state === "running") {
+    return new FarcallError("run.state", `The call ${id} has not ended.`, { hint: "`watch` waits for its end." });
+  }
+  if (state === "cancelled") return new FarcallError("run.cancelled", `The call ${id} was cancelled.`);
+  if (error) return fromFailure(error);
+  return new FarcallError("value.too-large", `The result of the call ${id} was too large to be kept.`, {
+    hint: "Have the function write large results to a file and return its path.",
+  });
 }

@@ -37,6 +37,8 @@ type AgentPeer = Peer<Methods>;
 export class Session {
   readonly #options: SessionOptions;
   #connecting: Promise<Connected> | undefined;
+  /** As `#connecting`, without starting anything. */
+  #looking: Promise<Connected> | undefined;
   #connected: Connected | undefined;
   #busy = 0;
   #closed = false;
@@ -90,7 +92,7 @@ export class Session {
     if (this.#closed) throw new FarcallError("connection.lost", "The cluster was closed.");
     if (this.#connected) return this.#connected;
     // Shared by all who wait, so it is nobody's signal that ends it.
-    this.#connecting ??= this.#dial(true).finally(() => (this.#connecting = undefined));
+    this.#connecting ??= this.#begin().finally(() => (this.#connecting = undefined));
     return signal ? withSignal(this.#connecting, signal) : this.#connecting;
   }
 
@@ -99,8 +101,8 @@ export class Session {
     if (this.#connected) return this.#connected;
     if (this.#connecting) return this.#connecting;
     try {
-      this.#connecting = this.#dial(false).finally(() => (this.#connecting = undefined));
-      return await this.#connecting;
+      this.#looking ??= this.#dial(false).finally(() => (this.#looking = undefined));
+      return await this.#looking;
     } catch (error) {
       if (error instanceof FarcallError && error.code === "agent.unreachable") return undefined;
       throw error;
@@ -118,10 +120,17 @@ export class Session {
   close(): void {
     this.#closed = true;
     this.#connected?.peer.close();
-    void this.#connecting?.then(
-      ({ peer }) => peer.close(),
-      () => undefined,
-    );
+    for (const connecting of [this.#connecting, this.#looking]) {
+      void connecting?.then(
+        ({ peer }) => peer.close(),
+        () => undefined,
+      );
+    }
+  }
+
+  /** Connects, after whoever is only looking has found nobody. */
+  #begin(): Promise<Connected> {
+    return this.#looking ? this.#looking.catch(() => this.#dial(true)) : this.#dial(true);
   }
 
   async #dial(start: boolean): Promise<Connected> {

@@ -1,12 +1,13 @@
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Cursors } from "../client/cursors.ts";
+import { Envs } from "../client/envs.ts";
 import type { LoadOptions } from "../client/module.ts";
 import { RemoteModule } from "../client/module.ts";
 import { type Remote, remoteExports } from "../client/remote.ts";
 import { Runs } from "../client/runs.ts";
-import { Session } from "../client/session.ts";
-import type { AgentStatus, LogLine } from "../protocol/messages.ts";
+import { isConnectionLoss, Session } from "../client/session.ts";
+import type { AgentStatus, LogLine, RunRecord } from "../protocol/messages.ts";
 import { LocalProvider } from "../providers/local/local.ts";
 import type { EnvSpec } from "../spec/env.ts";
 import { FarcallError } from "../spec/errors.ts";
@@ -15,6 +16,8 @@ import { checkName } from "../spec/names.ts";
 import { plainLine } from "../spec/text.ts";
 
 export interface ClusterOptions {
+  /** Folder of this Farcall's agent, records and caches. Default: `FARCALL_HOME`, and without that `~/.farcall`. */
+  home?: string;
   /**
    * What to do with lines that remote functions print: write them to standard error with the replica before
    * them (`inherit`, the default), nothing (`ignore`), or call a function.
@@ -31,6 +34,14 @@ export interface ImportOptions {
   onProgress?: (line: string) => void;
 }
 
+/** What has changed on a cluster. */
+export interface ClusterChanges {
+  /** Records of runs that were begun, got further or ended. In a storm of short calls some are left out. */
+  runs: RunRecord[];
+  /** Replicas there are now. */
+  replicas: number;
+}
+
 const stopTimeoutMs = 30_000;
 
 /**
@@ -45,6 +56,7 @@ const stopTimeoutMs = 30_000;
 export class Cluster implements AsyncDisposable {
   readonly name: string;
   readonly runs: Runs;
+  readonly envs: Envs;
   readonly #session: Session;
   readonly #cacheFolder: string;
 
@@ -55,7 +67,7 @@ export class Cluster implements AsyncDisposable {
         hint: "The cluster `local`, this machine, is always there.",
       });
     }
-    const home = farcallHome();
+    const home = options.home === undefined ? farcallHome() : resolve(options.home);
     this.#cacheFolder = join(home, "cache", "vendor");
     const { logs = "inherit" } = options;
     this.#session = new Session({
@@ -65,6 +77,7 @@ export class Cluster implements AsyncDisposable {
       },
     });
     this.runs = new Runs(this.#session, new Cursors(home));
+    this.envs = new Envs(this.#session);
   }
 
   /** Brings the cluster up if it is not, and returns it. */
@@ -100,6 +113,23 @@ export class Cluster implements AsyncDisposable {
     if (!(await this.#session.connectIfUp())) return undefined;
     const { value } = await this.#session.request("status", {}, { timeoutMs: stopTimeoutMs });
     return value;
+  }
+
+  /**
+   * What changes, as it does, at most four times a second; at first the number of replicas. Ends when the
+   * connection is lost, and with `start: false` at once when the cluster is not up. An abort of `signal` is thrown.
+   */
+  async *changes(
+    options: { signal?: AbortSignal; start?: boolean } = {},
+  ): AsyncGenerator<ClusterChanges, void, undefined> {
+    const { signal, start = true } = options;
+    if (!start && !(await this.#session.connectIfUp())) return;
+    try {
+      for await (const { value } of this.#session.stream("changes.follow", {}, { signal })) yield value;
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (!isConnectionLoss(error)) throw error;
+    }
   }
 
   /**

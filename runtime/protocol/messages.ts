@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { resolvedEnvSchema } from "../spec/env.ts";
+import { envSchema, resolvedEnvSchema } from "../spec/env.ts";
 import { mapOptionsSchema } from "../spec/map.ts";
 
 /**
@@ -12,7 +12,10 @@ import { mapOptionsSchema } from "../spec/map.ts";
  */
 
 /** Raised when a message changes so that the other side would misread it. `hello` and `retire` never change. */
-export const protocolVersion = 1;
+export const protocolVersion = 2;
+
+/** Most indices one `map.pick` may name. */
+export const maxPicked = 1_000;
 
 interface Method {
   params: v.GenericSchema<Record<string, unknown>>;
@@ -25,6 +28,7 @@ export type Catalogue = Record<string, Method>;
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const hash = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
 const runId = v.pipe(v.string(), v.maxLength(40), v.regex(/^[a-z0-9-]+$/));
+const inputName = v.pipe(v.string(), v.maxLength(4096));
 const nothing = v.object({});
 
 /** An error of Farcall's own on the wire. Errors of user code travel as encoded values instead. */
@@ -104,6 +108,8 @@ const mapSpecSchema = v.object({
   module: moduleSchema,
   export: v.string(),
   options: mapOptionsSchema,
+  /** How the client came by the inputs, as it may be told again: `/data/urls.jsonl`, `/work/gen.ts#pages`. */
+  input: v.optional(inputName),
 });
 export type MapSpec = v.InferOutput<typeof mapSpecSchema>;
 
@@ -142,6 +148,57 @@ const statusSchema = v.object({
   warnings: v.array(v.string()),
 });
 export type AgentStatus = v.InferOutput<typeof statusSchema>;
+
+/** What was asked for, so that a run can be repeated. */
+const requestSchema = v.object({
+  kind: v.picklist(["call", "map"]),
+  /** Absolute path of the source file on the client that asked. */
+  file: v.string(),
+  export: v.string(),
+  /** As the user wrote it. */
+  env: envSchema,
+  /** Of a call. */
+  timeoutMs: v.optional(count),
+  /** Of a map. */
+  options: v.optional(mapOptionsSchema),
+  input: v.optional(inputName),
+});
+export type RequestRecord = v.InferOutput<typeof requestSchema>;
+
+/** How a map went over time, in steps of one length from `startMs` on. The lists are equally long. */
+const timelineSchema = v.object({
+  startMs: v.number(),
+  stepMs: v.number(),
+  /** Inputs that got an outcome within the step, those that failed included; they add up to the record's. */
+  done: v.array(count),
+  failed: v.array(count),
+  /** Inputs being worked on at the end of the step. */
+  active: v.array(v.number()),
+  /** For each replica the share of the step, 0 to 1, that it was busy with this run. */
+  replicas: v.array(v.object({ id: count, busy: v.array(v.number()) })),
+});
+export type Timeline = v.InferOutput<typeof timelineSchema>;
+
+const envStatusSchema = v.object({
+  name: v.string(),
+  /** Names what is installed for it; envs that need the same share it. */
+  id: v.string(),
+  reqs: v.array(v.string()),
+  /** Exact versions by package name. */
+  dependencies: v.record(v.string(), v.string()),
+  /** As asked for; null for as many as the node has cores. */
+  replicas: v.nullable(count),
+  concurrency: count,
+  varNames: v.array(v.string()),
+  usedAtMs: v.number(),
+  state: v.picklist(["ready", "installing", "failed", "absent"]),
+  /** Why the last install failed. */
+  error: v.optional(v.string()),
+  liveReplicas: count,
+  /** Of its packages on disk; null until it has been measured. */
+  sizeBytes: v.nullable(count),
+});
+export type EnvStatus = v.InferOutput<typeof envStatusSchema>;
 
 /** What a client may ask of an agent. */
 export const agentMethods = {
@@ -191,6 +248,8 @@ export const agentMethods = {
       module: v.string(),
       export: v.string(),
       timeoutMs: v.optional(count),
+      /** The call goes on when this connection is lost; `run.result` has what became of it. */
+      detached: v.optional(v.boolean()),
     }),
     item: v.object({}),
     result: v.object({ ok: v.boolean(), replica: count }),
@@ -210,10 +269,6 @@ export const agentMethods = {
     result: nothing,
   },
   "map.close": { params: v.object({ run: runId, total: count }), result: nothing },
-  "map.control": {
-    params: v.object({ run: runId, to: v.picklist(["run", "pause", "cancel"]) }),
-    result: v.object({ record: runSchema }),
-  },
   /**
    * Outcomes as they settle, by index without gaps or as they come; ends when the run has ended and all were
    * sent. Item body: a pack of outcomes.
@@ -231,13 +286,52 @@ export const agentMethods = {
     result: v.object({ record: runSchema }),
   },
 
+  /**
+   * The outcomes of some inputs, for those of `indices` that have one, by rising index. Result body: the bytes of
+   * those that are not withheld, one after the other. Withheld are those above `maxBytes`, and all that no longer
+   * fit when the body has reached 16 MiB.
+   */
+  "map.pick": {
+    params: v.object({ run: runId, indices: v.pipe(v.array(count), v.maxLength(maxPicked)), maxBytes: count }),
+    result: v.object({
+      picked: v.array(
+        v.object({ index: count, ok: v.boolean(), attempts: count, sizeBytes: count, withheld: v.boolean() }),
+      ),
+    }),
+  },
+
   "run.list": {
     params: v.object({ limit: count, before: v.optional(runId) }),
     result: v.object({ runs: v.array(runSchema) }),
   },
   "run.get": { params: v.object({ run: runId }), result: v.object({ record: runSchema }) },
-  /** Result body: the encoded return value or error of a finished call. */
-  "run.result": { params: v.object({ run: runId }), result: v.object({ ok: v.boolean(), stored: v.boolean() }) },
+  /** Pauses, resumes or cancels a run, whoever began it. A call can only be cancelled. */
+  "run.control": {
+    params: v.object({ run: runId, to: v.picklist(["run", "pause", "cancel"]) }),
+    result: v.object({ record: runSchema }),
+  },
+  /** Result body with `args`: the encoded array of a call's arguments, which is kept up to 256 KiB. */
+  "run.request": {
+    params: v.object({ run: runId }),
+    result: v.object({ request: requestSchema, args: v.boolean() }),
+  },
+  /** Of a map; empty for a call. */
+  "run.timeline": { params: v.object({ run: runId }), result: v.object({ timeline: timelineSchema }) },
+  /**
+   * What became of a call. Result body: a pack of `itemsBytes` with the values it yielded, then, if `stored`, its
+   * encoded return value or error. Yielded values are kept up to 8 MiB together, and none of them above.
+   */
+  "run.result": {
+    params: v.object({ run: runId }),
+    result: v.object({
+      ok: v.boolean(),
+      stored: v.boolean(),
+      items: count,
+      itemsBytes: count,
+      itemsDropped: v.boolean(),
+      record: runSchema,
+    }),
+  },
   /** A record now, then one whenever it changed, at most ten a second, until the run ended. */
   "run.watch": { params: v.object({ run: runId }), item: v.object({ record: runSchema }), result: nothing },
   "run.logs": {
@@ -245,6 +339,23 @@ export const agentMethods = {
     item: v.object({ lines: v.array(logLineSchema) }),
     result: nothing,
   },
+  /**
+   * Runs that were begun, got further or ended since the item before, and the number of replicas; at once, then
+   * at most four times a second while something changes. In a storm of short calls some are left out.
+   */
+  "changes.follow": {
+    params: nothing,
+    item: v.object({ runs: v.array(runSchema), replicas: count }),
+    result: nothing,
+  },
+
+  /** Envs as they were last used, by name. */
+  "env.list": { params: nothing, result: v.object({ envs: v.array(envStatusSchema) }) },
+  /** Installs an env anew; `run.state` while runs use it. Items are lines of progress. */
+  "env.rebuild": { params: v.object({ name: v.string() }), item: v.object({ line: v.string() }), result: nothing },
+  /** Forgets an env, and removes what is installed for it alone; `run.state` while runs use it. */
+  "env.remove": { params: v.object({ name: v.string() }), result: nothing },
+
   /** Log lines of every run that this connection begins, from now on. */
   "logs.follow": { params: nothing, item: v.object({ lines: v.array(logLineSchema) }), result: nothing },
 } as const satisfies Catalogue;

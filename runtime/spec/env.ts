@@ -36,7 +36,8 @@ const count = (max: number) => v.pipe(v.number(), v.integer(), v.minValue(1), v.
 
 const unusableKeys = new Set(["__proto__", "constructor", "prototype"]);
 
-const envSchema = v.strictObject({
+/** What a user may write. */
+export const envSchema = v.strictObject({
   name: v.optional(v.string()),
   reqs: v.optional(v.array(v.string())),
   vars: v.optional(v.record(v.string(), v.string())),
@@ -80,7 +81,8 @@ export function checkEnvSpec(spec: unknown): EnvSpec & { name: string } {
 export function specError(what: string, issues: readonly v.BaseIssue<unknown>[]): FarcallError {
   const lines = issues.map((issue) => {
     const path = issue.path?.map((part) => String(part.key)).join(".");
-    if (issue.type === "strict_object") return `there is no field ${JSON.stringify(path ?? "")}`;
+    if (issue.type === "strict_object" && issue.expected === "never")
+      return `there is no field ${JSON.stringify(path ?? "")}`;
     return `${path ? `${path}: ` : ""}${issue.message}`;
   });
   return new FarcallError("spec.invalid", `The ${what} is not valid: ${lines.join("; ")}.`);
@@ -98,13 +100,54 @@ const installSchema = v.object({
 });
 export type InstallRequest = v.InferOutput<typeof installSchema>;
 
-/** An env with every default settled, as the client sends it to an agent. */
+/** An env with every default settled, as the client sends it to an agent; `envSpecOf` makes of it what the user wrote. */
 export const resolvedEnvSchema = v.object({
   name: v.string(),
+  /** As the user wrote them; `install` has what they came to, with the packages that were found to be needed. */
+  reqs: v.array(v.string()),
   install: installSchema,
   vars: v.record(v.string(), v.string()),
   replicas: v.nullable(count(4096)),
   concurrency: count(10_000),
+  /** As the user wrote it; `install` has false when there is nothing to install. */
+  allowScripts: v.union([v.boolean(), v.array(v.string())]),
   memoryMiB: v.nullable(count(64 * 1024 * 1024)),
+  cpus: v.nullable(v.number()),
+  gpus: v.nullable(v.number()),
 });
 export type ResolvedEnv = v.InferOutput<typeof resolvedEnvSchema>;
+
+/** Settles the defaults of a checked env. */
+export function resolveEnv(spec: EnvSpec & { name: string }, install: InstallRequest): ResolvedEnv {
+  return {
+    name: spec.name,
+    reqs: spec.reqs ?? [],
+    install,
+    vars: spec.vars ?? {},
+    replicas: spec.replicas ?? null,
+    concurrency: spec.concurrency ?? 1,
+    allowScripts: spec.allowScripts ?? false,
+    memoryMiB: spec.compute?.memoryMiB ?? null,
+    cpus: spec.compute?.cpus ?? null,
+    gpus: spec.compute?.gpus ?? null,
+  };
+}
+
+/** The env as the user wrote it, without what is the default. */
+export function envSpecOf(resolved: ResolvedEnv): EnvSpec & { name: string } {
+  const { name, reqs, vars, replicas, concurrency, allowScripts, memoryMiB, cpus, gpus } = resolved;
+  const compute: Compute = {
+    ...(cpus === null ? {} : { cpus }),
+    ...(memoryMiB === null ? {} : { memoryMiB }),
+    ...(gpus === null ? {} : { gpus }),
+  };
+  return {
+    name,
+    ...(reqs.length === 0 ? {} : { reqs }),
+    ...(Object.keys(vars).length === 0 ? {} : { vars }),
+    ...(replicas === null ? {} : { replicas }),
+    ...(concurrency === 1 ? {} : { concurrency }),
+    ...(allowScripts === false ? {} : { allowScripts }),
+    ...(Object.keys(compute).length === 0 ? {} : { compute }),
+  };
+}

@@ -20,6 +20,7 @@ const errorCodes = {
   "bundle.import-failed": 2,
 
   "env.install-failed": 2,
+  "env.unknown": 2,
   "env.lockfile-invalid": 2,
 
   "cluster.unknown": 2,

@@ -17,9 +17,10 @@ export interface DialOptions {
 export async function dialWebSocket(open: () => Duplex, options: DialOptions = {}): Promise<Transport> {
   const { signal, timeoutMs = 10_000 } = options;
   signal?.throwIfAborted();
-  // The address is never looked up: the stream below is already connected to the only party it can reach.
+  // The address is never looked up: the stream below is already connected to the only party it can reach. It is that
+  // of a unix socket because an editor's extension host sends every other request through its proxy settings.
   const stream = open();
-  const socket = new WebSocket("ws://farcall/", {
+  const socket = new WebSocket("ws+unix:farcall:/", {
     createConnection: (() => stream) as never,
     maxPayload: maxFrameBytes,
     // Masks are there to fool proxies between browsers and servers. A mask of zeros is one nobody has to apply.

@@ -243,7 +243,7 @@ describe("what a remote function says", () => {
 });
 
 describe("help", () => {
-  const commands = ["run", "map", "runs", "logs", "results", "cancel", "clusters", "status", "down"];
+  const commands = ["run", "map", "runs", "logs", "results", "cancel", "envs", "clusters", "status", "down"];
 
   test("names every command, and starts nothing", async () => {
     await using fresh = await TestHome.create();

@@ -96,6 +96,28 @@ test("installs of the same env at the same time run npm once and share its outpu
   expect((await new EnvStore(folder).install(requestFor({ plain: "1.0.0" }))).state).toBe("reused");
 });
 
+test("how it stands with an env is known before, during and after its install, and when it is gone", async () => {
+  await using registry = await NpmRegistry.start([plain]);
+  const store = new EnvStore(folder);
+  const request = requestFor({ plain: "1.0.0" });
+  const id = envId(request);
+  const nothing = { error: undefined, sizeBytes: null };
+  expect(await store.status(id)).toEqual({ state: "absent", ...nothing });
+  const installing = store.install(request);
+  expect(await store.status(id)).toEqual({ state: "installing", ...nothing });
+  await installing;
+  expect(await store.status(id)).toEqual({ state: "ready", ...nothing });
+  await expect.poll(async () => (await store.status(id)).sizeBytes).toBeGreaterThan("module.exports = 'plain'".length);
+  await store.remove(id);
+  await store.remove(id);
+  expect(await store.status(id)).toEqual({ state: "absent", ...nothing });
+  expect(readdirSync(folder)).toEqual([]);
+  const missing = requestFor({ "not-there": "1.0.0" });
+  const { message } = await failure(store.install(missing));
+  expect(await store.status(envId(missing))).toEqual({ state: "failed", error: message, sizeBytes: null });
+  expect(registry.requests).toContain("/not-there");
+});
+
 test("install scripts run only where the request allows them", async () => {
   await using _registry = await NpmRegistry.start(marking);
   const store = new EnvStore(folder);
@@ -275,7 +297,8 @@ test("npm is run by this Node, without what an npm around us left in the environ
     NODE_OPTIONS: "--x",
     INIT_CWD: "/",
   };
-  expect(npmEnvironment({ ...kept, ...dropped })).toEqual(kept);
+  expect(npmEnvironment({ ...kept, ...dropped }, false)).toEqual(kept);
+  expect(npmEnvironment({ ...kept, ...dropped }, true)).toEqual({ ...kept, ELECTRON_RUN_AS_NODE: "1" });
 });
 
 test("a failure of npm shows its own lines, without the prefix, and a full disk as such", () => {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { checkEnvSpec } from "../../runtime/spec/env.ts";
+import { checkEnvSpec, envSpecOf, resolveEnv } from "../../runtime/spec/env.ts";
 import { FarcallError } from "../../runtime/spec/errors.ts";
 import { checkMapOptions } from "../../runtime/spec/map.ts";
 import { checkName, checkVariableName, isRunId, newRunId } from "../../runtime/spec/names.ts";
@@ -115,6 +115,21 @@ describe("an env", () => {
     };
     expect(checkEnvSpec(spec)).toEqual({ ...spec, name: "default" });
     expect(checkEnvSpec({})).toEqual({ name: "default" });
+  });
+
+  test("can be had back as it was written once its defaults are settled", () => {
+    const install = { dependencies: { sharp: "0.34.0" }, overrides: {}, integrity: {}, allowScripts: false };
+    const full = {
+      name: "full",
+      reqs: ["sharp@0.34"],
+      vars: { A: "" },
+      replicas: 3,
+      concurrency: 2,
+      allowScripts: ["sharp"],
+      compute: { cpus: 0.5, memoryMiB: 1, gpus: 0 },
+    };
+    expect(envSpecOf(resolveEnv(full, install))).toEqual(full);
+    expect(envSpecOf(resolveEnv({ name: "default" }, install))).toEqual({ name: "default" });
   });
 
   test.each<[string, unknown]>([

@@ -1,7 +1,8 @@
+import { toJson } from "../../runtime/client/json.ts";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { jsonLines } from "../../runtime/cli/jsonLines.ts";
-import { duration, logLineText, rate, sanitize, table, toJson } from "../../runtime/cli/terminal.ts";
+import { jsonLines } from "../../runtime/inputs/jsonLines.ts";
+import { duration, logLineText, rate, sanitize, table } from "../../runtime/cli/terminal.ts";
 
 /* oxlint-disable no-control-regex -- control characters are what this is about */
 const colours = /\u001b\[[0-9;]*m/g;

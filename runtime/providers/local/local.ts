@@ -10,6 +10,7 @@ import { isAlive } from "../../spec/processes.ts";
 import { agentPaths } from "../../transport/agentPaths.ts";
 import { dialUnixSocket } from "../../transport/websocket.ts";
 import type { AgentLink, ConnectOptions, Provider } from "../provider.ts";
+import { agentEnvironment } from "./agentEnvironment.ts";
 
 /** This machine as a cluster of one node: its agent is started when first needed and ends itself when idle. */
 
@@ -126,7 +127,7 @@ class StartingAgent {
         detached: true,
         stdio: ["ignore", log, log],
         cwd: folder,
-        env: agentEnvironment(),
+        env: agentEnvironment(process.env, process.versions["electron"] !== undefined),
         windowsHide: true,
       },
     );
@@ -163,16 +164,6 @@ class StartingAgent {
       hint: `Its log is ${this.#logFile}.`,
     });
   }
-}
-
-/** Variables of an npm script or a debugger are for this process, not for one that stays. */
-function agentEnvironment(): NodeJS.ProcessEnv {
-  const environment = { ...process.env };
-  for (const name of Object.keys(environment)) {
-    if (/^npm_/i.test(name) || name === "NODE_OPTIONS" || name === "INIT_CWD" || name.startsWith("VITEST"))
-      delete environment[name];
-  }
-  return environment;
 }
 
 function sleep(ms: number): Promise<void> {

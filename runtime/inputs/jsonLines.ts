@@ -1,4 +1,5 @@
 import { FarcallError, messageOf } from "../spec/errors.ts";
+import { utf8Text } from "./utf8.ts";
 
 /**
  * JSON values, one a line. Lines end with a line feed, as https://jsonlines.org says; `node:readline` would also
@@ -30,27 +31,17 @@ async function* textLines(
   stream: AsyncIterable<Uint8Array | string>,
   name: string,
 ): AsyncGenerator<string, void, undefined> {
-  // The decoder takes away a byte order mark at the start.
-  const decoder = new TextDecoder("utf-8", { fatal: true });
   // Parts of a line whose end has not come, joined only once: a line may be as long as a string can be.
   let parts: string[] = [];
-  try {
-    for await (const chunk of stream) {
-      const text = typeof chunk === "string" ? chunk : decoder.decode(chunk, { stream: true });
-      let from = 0;
-      for (let to = text.indexOf("\n"); to !== -1; to = text.indexOf("\n", from)) {
-        parts.push(text.slice(from, to));
-        from = to + 1;
-        yield parts.length === 1 ? parts[0]! : parts.join("");
-        parts = [];
-      }
-      if (from < text.length) parts.push(text.slice(from));
+  for await (const text of utf8Text(stream, name)) {
+    let from = 0;
+    for (let to = text.indexOf("\n"); to !== -1; to = text.indexOf("\n", from)) {
+      parts.push(text.slice(from, to));
+      from = to + 1;
+      yield parts.length === 1 ? parts[0]! : parts.join("");
+      parts = [];
     }
-    parts.push(decoder.decode());
-  } catch (cause) {
-    if (cause instanceof FarcallError) throw cause;
-    const what = cause instanceof TypeError ? "it is not UTF-8" : messageOf(cause);
-    throw new FarcallError("input.invalid", `Cannot read ${name}: ${what}.`, { cause });
+    if (from < text.length) parts.push(text.slice(from));
   }
   const last = parts.join("");
   if (last !== "") yield last;

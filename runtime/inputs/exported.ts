@@ -1,75 +1,49 @@
-import { Console } from "node:console";
-import { createReadStream, existsSync, rmSync } from "node:fs";
-import { mkdir, mkdtemp, readFile, stat, symlink, writeFile } from "node:fs/promises";
+import { existsSync, rmSync } from "node:fs";
+import { mkdir, mkdtemp, symlink, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { bundle, type Bundle } from "../bundle/bundle.ts";
-import type { Inputs } from "../client/inputs.ts";
 import { FarcallError, messageOf } from "../spec/errors.ts";
 import { farcallHome } from "../spec/home.ts";
-import { jsonLines, parseJson } from "./jsonLines.ts";
+import type { Inputs } from "../spec/inputs.ts";
 
-/** What a map takes its inputs from. */
-export interface InputSource extends Disposable {
-  values: Inputs<unknown>;
-}
-
-/** The inputs of a map: lines of JSON from a file or standard input, a JSON array, or what a module exports. */
-export async function openInput(given: string | undefined, signal: AbortSignal): Promise<InputSource> {
-  if (given === undefined) {
-    throw new FarcallError("usage", "No input is named.", {
-      hint: "Give --input FILE, --input - for standard input, or --input gen.ts#name.",
-    });
-  }
-  if (given === "-") return source(jsonLines(process.stdin, "standard input"), () => void process.stdin.destroy());
-  const file = resolve(given);
-  if (!(await isFile(file)) && given.includes("#")) return exported(given, signal);
-  if (!(await isFile(file))) throw new FarcallError("input.invalid", `The input ${given} is not a file.`);
-  if (file.endsWith(".json")) return source(await parseArray(file, given));
-  // The whole file is read once before anything starts: a bad line at its end must not cost a run.
-  for await (const _value of jsonLines(createReadStream(file), given)) signal.throwIfAborted();
-  return source(readAgain(file, given));
-}
-
-async function* readAgain(file: string, name: string): AsyncGenerator<unknown, void, undefined> {
-  yield* jsonLines(createReadStream(file), name);
-}
-
-function source(values: Inputs<unknown>, dispose: () => void = () => undefined): InputSource {
-  return { values, [Symbol.dispose]: dispose };
-}
-
-async function isFile(path: string): Promise<boolean> {
-  return stat(path).then(
-    (found) => found.isFile(),
-    () => false,
-  );
-}
-
-async function parseArray(file: string, name: string): Promise<unknown[]> {
-  const text = await readFile(file, "utf8").catch((cause: unknown) => {
-    throw new FarcallError("input.invalid", `Cannot read ${name}: ${messageOf(cause)}.`, { cause });
-  });
-  const value = parseJson(text.replace(/^\ufeff/, ""), name);
-  if (Array.isArray(value)) return value;
-  throw new FarcallError("input.invalid", `${name} holds no array.`, {
-    hint: "A .json input is one array; for a value on each line name the file .jsonl.",
-  });
-}
-
-/** `gen.ts#name`: an exported array or iterable, or a function that returns one. The module runs in this process. */
-async function exported(given: string, signal: AbortSignal): Promise<InputSource> {
-  const at = given.lastIndexOf("#");
-  const file = resolve(given.slice(0, at));
-  const name = given.slice(at + 1);
+/**
+ * What a module exports as `name`: an array or iterable, or a function that returns one. The module and all it imports
+ * are bundled and run in this process. Throws `input.invalid` when there are no inputs, and what the module throws.
+ */
+export async function exportedInputs(
+  file: string,
+  name: string,
+  signal: AbortSignal,
+): Promise<Disposable & { values: Inputs<unknown> }> {
   const built = await bundle(file, { signal, cacheFolder: join(farcallHome(), "cache", "vendor") });
-  // The code stays until the process ends: a generator may import or read more of it while it runs.
   const folder = await mkdtemp(join(tmpdir(), "farcall-input-"));
-  const remove = () => rmSync(folder, { recursive: true, force: true });
-  process.on("exit", remove);
+  const removeFolder = () => rmSync(folder, { recursive: true, force: true });
+  // The code stays until the source is disposed of: a generator may import or read more of it while it runs.
+  process.on("exit", removeFolder);
+  const dispose = () => {
+    process.off("exit", removeFolder);
+    removeFolder();
+  };
   const inUsersFiles = (error: unknown) => withUsersFiles(error, folder, built.sourceRoot);
+  try {
+    const values = await evaluate(built, folder, file, name, inUsersFiles);
+    return { values: Array.isArray(values) ? values : rethrowing(values, inUsersFiles), [Symbol.dispose]: dispose };
+  } catch (error) {
+    dispose();
+    throw error;
+  }
+}
+
+async function evaluate(
+  built: Bundle,
+  folder: string,
+  file: string,
+  name: string,
+  inUsersFiles: (error: unknown) => unknown,
+): Promise<Inputs<unknown>> {
   let exports: Record<string, unknown>;
   try {
     exports = await load(built, folder, file);
@@ -84,8 +58,7 @@ async function exported(given: string, signal: AbortSignal): Promise<InputSource
   } catch (thrown) {
     throw inUsersFiles(thrown);
   }
-  if (Array.isArray(value)) return source(value, remove);
-  if (isInputs(value)) return source(rethrowing(value, inUsersFiles), remove);
+  if (isInputs(value)) return value;
   const known = Object.keys(exports).join(", ");
   throw new FarcallError(
     "input.invalid",
@@ -108,8 +81,6 @@ async function load(built: Bundle, folder: string, file: string): Promise<Record
   const installed = nearestInstalled(file);
   if (installed !== undefined) await symlink(installed, join(folder, "node_modules"), "junction");
   Object.defineProperty(globalThis, "require", { value: createRequire(file), configurable: true });
-  // Standard output is for results.
-  globalThis.console = new Console(process.stderr, process.stderr);
   process.setSourceMapsEnabled(true);
   const loaded = (await import(pathToFileURL(join(folder, built.manifest.entry)).href)) as Record<string, unknown>;
   return built.manifest.commonJs ? (loaded["default"] as Record<string, unknown>) : loaded;

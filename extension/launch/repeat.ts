@@ -1,0 +1,56 @@
+import { dirname } from "node:path";
+import * as vscode from "vscode";
+import type { RunRequest as AgentRequest } from "../../runtime/index.ts";
+import type { Farcall } from "../farcall.ts";
+import { asCommand, asScript, type RunRequest } from "../runs/repeat.ts";
+import { launchCall, launchMap } from "./launch.ts";
+
+/** A run once more: here, as a program, or as a line of a terminal. */
+
+async function requestOf(farcall: Farcall, cluster: string, run: string): Promise<AgentRequest> {
+  const open = await (await farcall.cluster(cluster)).runs.open(run);
+  return open.request();
+}
+
+export async function repeat(farcall: Farcall, cluster: string, run: string): Promise<string | undefined> {
+  if (!vscode.workspace.isTrusted) throw new Error(vscode.l10n.t("Nothing of this folder runs before you trust it."));
+  const request = await requestOf(farcall, cluster, run);
+  const what = { cluster, file: request.file, export: request.export, env: request.env };
+  if (request.kind === "call") {
+    if (!request.args) throw new Error(vscode.l10n.t("The arguments of this run were too large to be kept."));
+    return launchCall(farcall, { ...what, args: request.args, timeoutMs: request.timeoutMs });
+  }
+  if (request.input === undefined) {
+    throw new Error(vscode.l10n.t("The inputs of this run came from a program, which has to map them again."));
+  }
+  return launchMap(farcall, {
+    ...what,
+    input: request.input,
+    folder: folderOf(request.file),
+    options: request.options ?? {},
+  });
+}
+
+export async function copyAs(farcall: Farcall, cluster: string, run: string, how: "script" | "command"): Promise<void> {
+  const request: RunRequest = await requestOf(farcall, cluster, run);
+  const folder = folderOf(request.file);
+  const text =
+    how === "script"
+      ? asScript(request, { folder })
+      : asCommand(request, { folder, windows: process.platform === "win32" });
+  await vscode.env.clipboard.writeText(text);
+  const said =
+    how === "script"
+      ? vscode.l10n.t("Copied a program that repeats the run.")
+      : vscode.l10n.t("Copied a command that repeats the run.");
+  const open = vscode.l10n.t("Open in Editor");
+  void vscode.window.showInformationMessage(said, open).then(async (picked) => {
+    if (picked !== open) return;
+    const language = how === "script" ? "typescript" : "shellscript";
+    await vscode.window.showTextDocument(await vscode.workspace.openTextDocument({ content: text, language }));
+  });
+}
+
+function folderOf(file: string): string {
+  return vscode.workspace.getWorkspaceFolder(vscode.Uri.file(file))?.uri.fsPath ?? dirname(file);
+}

@@ -1,0 +1,58 @@
+import { readFileSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
+import * as vscode from "vscode";
+import type { ExportedFunction } from "./scanExports.ts";
+
+/** The exported functions of documents. The parser is loaded at the first question. */
+
+export const languages = ["typescript", "typescriptreact", "javascript", "javascriptreact"] as const;
+type Language = (typeof languages)[number];
+
+/** Virtual documents have no file to bundle. */
+export const selector: vscode.DocumentSelector = languages.map((language) => ({ language, scheme: "file" }));
+
+export function isCode(document: vscode.TextDocument): boolean {
+  return vscode.languages.match(selector, document) > 0;
+}
+
+let cache: Promise<import("./scanCache.ts").ScanCache> | undefined;
+
+/** In the order of the file. With errors in the text those of the last good text, moved along. */
+export async function functionsOf(document: vscode.TextDocument): Promise<readonly ExportedFunction[]> {
+  cache ??= import("./scanCache.ts").then(({ createScanCache }) => createScanCache());
+  const scans = await cache;
+  return scans.scan({
+    uri: document.uri.toString(),
+    version: document.version,
+    text: () => document.getText(),
+    language: document.languageId as Language,
+    fileName: document.fileName,
+    readModule: (specifier) => readBeside(document.fileName, specifier),
+  });
+}
+
+export function forget(document: vscode.TextDocument): void {
+  void cache?.then((scans) => scans.forget(document.uri.toString()));
+}
+
+const endings = ["", ".ts", ".tsx", ".mts", ".cts", ".js", ".jsx", ".mjs", ".cjs", "/index.ts", "/index.js"];
+const maxBytes = 512 * 1024;
+
+/** The text of a module that stands beside another, for `export { a } from "./x"`; nothing of packages. */
+function readBeside(file: string, specifier: string): string | undefined {
+  if (!specifier.startsWith(".")) return undefined;
+  const path = join(dirname(file), specifier);
+  const candidates = [
+    ...(/\.[cm]?jsx?$/.test(path) ? [path.replace(/js(x?)$/, "ts$1")] : []),
+    ...endings.map((ending) => path + ending),
+  ];
+  for (const candidate of candidates) {
+    try {
+      const found = statSync(candidate);
+      if (found.isFile() && found.size <= maxBytes) return readFileSync(candidate, "utf8");
+    } catch {
+      // The next one, then.
+    }
+  }
+  return undefined;
+}

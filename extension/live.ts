@@ -1,0 +1,229 @@
+import * as vscode from "vscode";
+import type { AgentStatus, EnvStatus, RunRecord } from "../runtime/index.ts";
+import type { Farcall } from "./farcall.ts";
+import { hasEnded } from "./runs/states.ts";
+
+/**
+ * What is known of the clusters: state, runs, envs. It is kept fresh only while somebody looks (a visible view)
+ * or something that was begun is running; the agent tells of changes, and nothing is started by looking.
+ */
+export interface ClusterState {
+  name: string;
+  /** Undefined when the cluster is not up. */
+  status: AgentStatus | undefined;
+  /** Newest first. */
+  runs: RunRecord[];
+  envs: EnvStatus[];
+  /** What its machines cost now; this machine costs nothing. */
+  usdPerHour: number;
+  /** Why nothing is known. */
+  error: string | undefined;
+}
+
+const listedRuns = 200;
+const betweenTriesMs = 1_500;
+const statusEveryMs = 1_000;
+const keepEveryMs = 3_000;
+
+export class Live implements vscode.Disposable {
+  readonly #changed = new vscode.EventEmitter<void>();
+  readonly onDidChange = this.#changed.event;
+  readonly #clusters = new Map<string, Following>();
+  readonly #farcall: Farcall;
+  #holders = 0;
+
+  constructor(farcall: Farcall) {
+    this.#farcall = farcall;
+  }
+
+  /** Nothing is asked of the cluster by this. */
+  state(name: string): ClusterState {
+    return this.#following(name).state;
+  }
+
+  get states(): ClusterState[] {
+    return this.#farcall.clusterNames.map((name) => this.state(name));
+  }
+
+  runningRuns(): { cluster: string; run: RunRecord }[] {
+    return this.states.flatMap(({ name, runs, status }) =>
+      runs.filter((run) => status && run.state === "running").map((run) => ({ cluster: name, run })),
+    );
+  }
+
+  /** Keeps what is known fresh until the result is disposed. */
+  hold(): vscode.Disposable {
+    this.#holders++;
+    this.#update();
+    let held = true;
+    return new vscode.Disposable(() => {
+      if (!held) return;
+      held = false;
+      this.#holders--;
+      this.#update();
+    });
+  }
+
+  /** Something was begun or ended from here: looks again now. */
+  refresh(): void {
+    for (const name of this.#farcall.clusterNames) this.#following(name).refresh();
+    this.#update();
+  }
+
+  dispose(): void {
+    for (const following of this.#clusters.values()) following.stop();
+    this.#changed.dispose();
+  }
+
+  #following(name: string): Following {
+    let following = this.#clusters.get(name);
+    if (!following) {
+      following = new Following(this.#farcall, name, () => {
+        this.#changed.fire();
+        this.#update();
+      });
+      this.#clusters.set(name, following);
+    }
+    return following;
+  }
+
+  #update(): void {
+    const wanted = !this.#farcall.stopped.aborted;
+    for (const name of this.#farcall.clusterNames) {
+      const following = this.#following(name);
+      const isRunning =
+        following.state.status !== undefined && following.state.runs.some((run) => run.state === "running");
+      if (wanted && (this.#holders > 0 || isRunning || following.expectsWork)) following.start();
+      else following.stop();
+    }
+  }
+}
+
+/** Follows one cluster. */
+class Following {
+  readonly state: ClusterState;
+  readonly #farcall: Farcall;
+  readonly #onChange: () => void;
+  #stop: AbortController | undefined;
+  #wake: (() => void) | undefined;
+  #expectUntilMs = 0;
+  #keepTimer: NodeJS.Timeout | undefined;
+
+  constructor(farcall: Farcall, name: string, onChange: () => void) {
+    this.#farcall = farcall;
+    this.#onChange = onChange;
+    this.state = {
+      name,
+      status: undefined,
+      runs: farcall.memory.runs(name),
+      envs: [],
+      usdPerHour: 0,
+      error: undefined,
+    };
+  }
+
+  /** For some seconds after something was begun from here, when the agent has not told of it yet. */
+  get expectsWork(): boolean {
+    return Date.now() < this.#expectUntilMs;
+  }
+
+  start(): void {
+    if (this.#stop) return;
+    const stop = new AbortController();
+    this.#stop = stop;
+    void this.#follow(AbortSignal.any([stop.signal, this.#farcall.stopped]));
+  }
+
+  stop(): void {
+    this.#stop?.abort();
+    this.#stop = undefined;
+    clearTimeout(this.#keepTimer);
+    this.#keepTimer = undefined;
+  }
+
+  refresh(): void {
+    this.#expectUntilMs = Date.now() + 5_000;
+    setTimeout(() => this.#onChange(), 5_100).unref();
+    if (this.#stop) {
+      this.stop();
+      this.start();
+    }
+    this.#wake?.();
+  }
+
+  async #follow(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        const cluster = await this.#farcall.cluster(this.state.name);
+        await this.#look(signal);
+        if (this.state.status) {
+          let lookedAtMs = Date.now();
+          for await (const { runs } of cluster.changes({ signal, start: false })) {
+            if (signal.aborted) return;
+            this.#merge(runs);
+            if (Date.now() - lookedAtMs >= statusEveryMs) {
+              lookedAtMs = Date.now();
+              await this.#lookAtCluster();
+            }
+            this.#announce();
+          }
+        }
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#farcall.log.debug(`Following ${this.state.name}: ${String(error)}`);
+      }
+      if (signal.aborted) return;
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, betweenTriesMs);
+        this.#wake = resolve;
+        signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
+      });
+      this.#wake = undefined;
+    }
+  }
+
+  async #look(signal: AbortSignal): Promise<void> {
+    const before = JSON.stringify([this.state.status === undefined, this.state.error]);
+    try {
+      await this.#lookAtCluster();
+      const cluster = await this.#farcall.cluster(this.state.name);
+      const runs = await cluster.runs.list({ limit: listedRuns, start: false });
+      if (signal.aborted) return;
+      if (runs) {
+        const isSame = JSON.stringify(runs) === JSON.stringify(this.state.runs);
+        this.state.runs = runs;
+        if (!isSame) this.#announce();
+      }
+      this.state.error = undefined;
+    } catch (error) {
+      this.state.status = undefined;
+      this.state.error = error instanceof Error ? error.message : String(error);
+    }
+    if (!signal.aborted && before !== JSON.stringify([this.state.status === undefined, this.state.error]))
+      this.#announce();
+  }
+
+  async #lookAtCluster(): Promise<void> {
+    const cluster = await this.#farcall.cluster(this.state.name);
+    this.state.status = await cluster.status();
+    if (this.state.status) this.state.envs = (await cluster.envs.list({ start: false })) ?? this.state.envs;
+    else for (const env of this.state.envs) env.liveReplicas = 0;
+  }
+
+  #merge(changed: readonly RunRecord[]): void {
+    const byId = new Map(this.state.runs.map((run) => [run.id, run]));
+    for (const run of changed) byId.set(run.id, run);
+    this.state.runs = [...byId.values()].sort((a, b) => (a.id < b.id ? 1 : -1)).slice(0, listedRuns);
+  }
+
+  #announce(): void {
+    this.#keepTimer ??= setTimeout(() => {
+      this.#keepTimer = undefined;
+      void this.#farcall.memory.keepRuns(
+        this.state.name,
+        this.state.runs.filter((run) => hasEnded(run.state) || run.kind === "map"),
+      );
+    }, keepEveryMs);
+    this.#onChange();
+  }
+}

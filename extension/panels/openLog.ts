@@ -1,0 +1,38 @@
+import { createWriteStream } from "node:fs";
+import { stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import * as vscode from "vscode";
+import type { Run } from "../../runtime/index.ts";
+import { plainText } from "../../runtime/spec/text.ts";
+
+/** All that a run printed, as a file in an editor. */
+const maxEditorBytes = 50 * 1024 * 1024;
+
+export async function openFullLog(run: Run): Promise<void> {
+  const file = join(tmpdir(), `farcall-${run.id}.log`);
+  await vscode.window.withProgress(
+    { location: vscode.ProgressLocation.Notification, title: vscode.l10n.t("Reading the log"), cancellable: true },
+    async (_progress, token) => {
+      const stop = new AbortController();
+      token.onCancellationRequested(() => stop.abort());
+      await pipeline(text(run, stop.signal), createWriteStream(file, { mode: 0o600 }), { signal: stop.signal });
+    },
+  );
+  const { size } = await stat(file);
+  if (size <= maxEditorBytes) await vscode.window.showTextDocument(vscode.Uri.file(file), { preview: true });
+  else
+    void vscode.window.showInformationMessage(vscode.l10n.t("The log is too large for an editor; it is in {0}.", file));
+}
+
+async function* text(run: Run, signal: AbortSignal): AsyncGenerator<string, void, undefined> {
+  for await (const lines of run.logs({ follow: false, signal })) {
+    yield lines
+      .map(({ timeMs, replica, stream, index, text: line }) => {
+        const where = index === undefined ? `${replica}` : `${replica} #${index}`;
+        return `${new Date(timeMs).toISOString()} [${where}] ${stream === "stdout" ? "" : `${stream}: `}${plainText(line)}\n`;
+      })
+      .join("");
+  }
+}

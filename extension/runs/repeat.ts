@@ -1,0 +1,26 @@
+import type { EnvSpec, MapOptions } from "../../runtime/index.ts";
+
+export { asCommand } from "./repeatCommand.ts";
+export { asScript } from "./repeatScript.ts";
+
+/** A run as it can be begun again, by a program or at a command line. */
+export interface RunRequest {
+  kind: "call" | "map";
+  /** Absolute path of the source file. */
+  file: string;
+  export: string;
+  /** As the user wrote it. */
+  env: EnvSpec;
+  /** The env is one of farcall.json, by its name. */
+  envFromProject?: boolean | undefined;
+  /** Of a call; undefined when they are not known. */
+  args?: unknown[] | undefined;
+  /** Of a call, in milliseconds. */
+  timeoutMs?: number | undefined;
+  /** Of a map. */
+  options?: MapOptions | undefined;
+  /** Of a map, as `openInput` takes it; undefined when they came from a program. */
+  input?: string | undefined;
+  /** Whether the function is a generator. Undefined when that is not known: the program then finds out. */
+  generator?: boolean | undefined;
+}

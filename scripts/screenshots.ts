@@ -1,0 +1,47 @@
+/**
+ * `npm run screenshots`: every scene in every theme, in a real VS Code. Those of the README go to
+ * `media/screenshots`, the rest to `.cache/screenshots`. Names of scenes as arguments make only those.
+ */
+import { readFile, symlink } from "node:fs/promises";
+import { join, relative } from "node:path";
+import { Lab } from "../test/e2e/support/lab.ts";
+import { readmeScenes, scenes } from "../test/e2e/support/scenes.ts";
+import { type Theme, themes } from "../test/e2e/support/window.ts";
+import { currentTarget } from "./packaging/targets.ts";
+import { packageVsix } from "./packaging/vsix.ts";
+
+const root = join(import.meta.dirname, "..");
+const readmeThemes: ReadonlySet<string> = new Set(["Default Dark Modern", "Default Light Modern"]);
+const files = ["words.ts", "README.md"];
+
+const wanted = process.argv.slice(2);
+const unknown = wanted.filter((name) => !Object.hasOwn(scenes, name));
+if (unknown.length > 0) {
+  process.stderr.write(`There is no scene ${unknown.join(", ")}. Scenes are ${Object.keys(scenes).join(", ")}.\n`);
+  process.exit(2);
+}
+
+function fileFor(scene: string, theme: Theme): string {
+  const isKept = readmeScenes.has(scene) && readmeThemes.has(theme);
+  const name = theme.replace("Default ", "").replace(" Modern", "").replaceAll(" ", "-").toLowerCase();
+  return join(root, isKept ? "media/screenshots" : ".cache/screenshots", `${scene}-${name}.png`);
+}
+
+const { path: vsix } = await packageVsix(currentTarget(), join(root, ".cache/screenshots"));
+const example = join(root, "examples/word-counts");
+const texts = await Promise.all(files.map(async (name) => [name, await readFile(join(example, name), "utf8")]));
+
+for (const [name, show] of Object.entries(scenes)) {
+  if (wanted.length > 0 && !wanted.includes(name)) continue;
+  // A lab for each, so that a scene is the same alone and after others.
+  await using lab = await Lab.start({ vsix, files: Object.fromEntries(texts) as Record<string, string>, scale: 2 });
+  await symlink(join(root, "node_modules"), join(lab.home.project, "node_modules"), "dir");
+  const window = await lab.open();
+  await show(window);
+  for (const theme of Object.keys(themes) as Theme[]) {
+    await window.setTheme(theme);
+    const file = fileFor(name, theme);
+    await window.screenshot(file);
+    process.stdout.write(`${relative(root, file)}\n`);
+  }
+}

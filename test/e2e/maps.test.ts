@@ -1,0 +1,198 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { until } from "../support/home.ts";
+import { closeEditors, LaunchForm, RunPanel } from "./support/panels.ts";
+import { useLab } from "./support/useLab.ts";
+
+/** One function over many inputs: the form, the table, the failures, and what a run survives. */
+
+const lines = (count: number) => Array.from({ length: count }, (_, i) => `${i}\n`).join("");
+
+const files = {
+  "work.ts": `export interface Row {
+  n: number;
+  square: number;
+  word: string;
+}
+
+/** Squares a number, and fails on multiples of 1000 that are not 0. */
+export async function work(n: number): Promise<Row> {
+  if (n % 2500 === 0) console.log("input", n);
+  if (n > 0 && n % 1000 === 0) throw new RangeError(\`no thousands: \${n}\`);
+  return { n, square: n * n, word: ["zero", "one", "two"][n % 3]! };
+}
+
+export async function slowly(n: number): Promise<number> {
+  await new Promise((resolve) => setTimeout(resolve, 40));
+  return n * 2;
+}
+
+export function* numbers() {
+  for (let i = 0; i < 25; i++) yield i;
+}
+`,
+  "farcall.json": '{ "envs": { "default": { "replicas": 2 } } }\n',
+  "inputs.jsonl": lines(10_000),
+  "slow.jsonl": lines(400),
+  "bad.jsonl": '1\n2\n{"a": \n',
+  "people.csv": "name,age\nAda,36\nGrace,85\n",
+};
+
+describe("mapping a function", () => {
+  const opened = useLab({ files });
+
+  it("refuses inputs that cannot be read, while the form is there", async () => {
+    const { window } = opened;
+    await closeEditors(window);
+    await window.openFile("work.ts");
+    await window.clickLens("Map in parallel", { line: 8 });
+    const form = await LaunchForm.open(window, "Map work");
+    await form.source(/^File:/, "bad.jsonl");
+    await form.waitForText(/bad\.jsonl:3 is not JSON/);
+    await form.source(/^File:/, "people.csv");
+    await form.waitForText(/2 inputs/);
+    await form.waitForText(/Grace|Ada/);
+    await form.source(/^Exported/, "work.ts#numbers");
+    await form.waitForText(/25 inputs/);
+  });
+
+  it("maps 10,000 inputs and shows them as a table that sorts and filters", async () => {
+    const { window } = opened;
+    await closeEditors(window);
+    await window.openFile("work.ts");
+    await window.clickLens("Map in parallel", { line: 8 });
+    const form = await LaunchForm.open(window, "Map work");
+    await form.source(/^File:/, "inputs.jsonl");
+    await form.waitForText(/10,000 inputs/);
+    await form.submit();
+    const run = await RunPanel.open(window, "work");
+    await run.waitForState(/done/);
+    expect(
+      await until(
+        () => run.progress(),
+        ({ done }) => done === 10_000,
+      ),
+    ).toEqual({ done: 10_000, of: 10_000, failed: 9 });
+    await run.tab("Results");
+    await run.waitForRows((rows) => rows.some((row) => /^\D*0 .*zero/.test(row)));
+    const heads = await run.frame.getByRole("columnheader").allInnerTexts();
+    expect(heads.join(" ")).toMatch(/n.*square.*word/s);
+
+    await run.frame
+      .getByRole("columnheader", { name: /square/ })
+      .getByRole("button")
+      .click();
+    await run.frame
+      .getByRole("columnheader", { name: /square/ })
+      .getByRole("button")
+      .click();
+    await run.waitForRows(([first = ""]) => /99980001/.test(first));
+
+    await run.frame.getByRole("textbox", { name: "Filter results" }).fill("99980001");
+    await run.waitForRows((rows) => rows.length === 1);
+    await run.frame.getByRole("textbox", { name: "Filter results" }).fill("");
+    await run.frame.getByRole("checkbox", { name: "Failures only" }).click();
+    await run.waitForRows((rows) => rows.length === 9 && rows.every((row) => row.includes("no thousands")));
+  });
+
+  it("groups failures, opens where they came from, keeps logs and a chart", async () => {
+    const { window } = opened;
+    const run = await RunPanel.open(window, "work");
+    await run.tab("Failures");
+    await run.waitForText(/RangeError: no thousands/);
+    expect(await run.text()).toMatch(/\b9\b/);
+    await run.press(/work\.ts:10/);
+    expect(
+      (
+        await until(
+          () => window.cursor(),
+          ({ line }) => line === 10,
+        )
+      ).line,
+    ).toBe(10);
+    await run.tab("Logs");
+    await run.waitForText("input 2500");
+    await run.frame.getByRole("textbox", { name: "Filter log" }).fill("input 5000");
+    await run.waitForRows((rows) => rows.length === 1);
+    await run.tab("Activity");
+    await run.frame.locator("canvas").first().waitFor();
+  });
+
+  it("goes on while the window is loaded again", async () => {
+    const { window } = opened;
+    await closeEditors(window);
+    await window.openFile("work.ts");
+    await window.clickLens("Map in parallel", { line: 14 });
+    const form = await LaunchForm.open(window, "Map slowly");
+    await form.source(/^File:/, "slow.jsonl");
+    await form.waitForText(/400 inputs/);
+    await form.submit();
+    const run = await RunPanel.open(window, "slowly");
+    await until(
+      () => run.progress(),
+      ({ done }) => done > 20,
+    );
+    await window.reload();
+    const again = await RunPanel.open(window, "slowly");
+    await again.waitForState(/running|done/);
+    expect((await again.progress()).done).toBeGreaterThan(20);
+    await again.waitForState(/done/);
+    expect(await again.progress()).toEqual({ done: 400, of: 400, failed: 0 });
+  });
+
+  it("goes on when the agent is killed under it", async () => {
+    const { window, home } = opened;
+    await closeEditors(window);
+    await window.openFile("work.ts");
+    await window.clickLens("Map in parallel", { line: 14 });
+    const form = await LaunchForm.open(window, "Map slowly");
+    await form.waitForText(/400 inputs/);
+    await form.submit();
+    const run = await RunPanel.open(window, "slowly");
+    await until(
+      () => run.progress().catch(() => ({ done: 0 })),
+      ({ done }) => done > 20 && done < 400,
+    );
+    process.kill(home.agentPid()!, "SIGKILL");
+    await run.waitForState(/done/);
+    expect(await run.progress()).toEqual({ done: 400, of: 400, failed: 0 });
+  });
+
+  it("cancels and runs again", async () => {
+    const { window } = opened;
+    const run = await RunPanel.open(window, "slowly");
+    await run.press("Run again");
+    await window.showContainer("Farcall");
+    await window.view("Runs").inlineAction("slowly", "Cancel Run");
+    const rows = await until(
+      () => window.view("Runs").rows(),
+      ([first = ""]) => first.includes("cancelled"),
+      20_000,
+    );
+    expect(rows[0]).toMatch(/^slowly cancelled/);
+  });
+
+  it("saves results to a file", async () => {
+    const { window, home } = opened;
+    await window.view("Runs").click("work");
+    const run = await RunPanel.open(window, "work");
+    await run.tab("Results");
+    const target = join(home.project, "out.jsonl");
+    await run.press("JSON Lines");
+    await window.quickInput.type(target);
+    const text = await until(
+      () => {
+        try {
+          return readFileSync(target, "utf8");
+        } catch {
+          return "";
+        }
+      },
+      (found) => found.split("\n").length > 9,
+      20_000,
+    );
+    const [first] = text.split("\n");
+    expect(JSON.parse(first!)).toMatchObject({ index: expect.any(Number) });
+  });
+});

@@ -1,0 +1,13 @@
+import { expect, test } from "vitest";
+import { inputName } from "../../runtime/cli/inputName.ts";
+
+test.each([
+  ["urls.jsonl", "/work/urls.jsonl"],
+  ["../gen.ts#pages", "/gen.ts#pages"],
+  ["/data/urls.csv", "/data/urls.csv"],
+  ["glob:images/**/*.png", "glob:/work/images/**/*.png"],
+  ["-", "-"],
+  ["x".repeat(5_000), undefined],
+])("the input %s is on record under a name that means the same in every folder", (given, name) => {
+  expect(inputName(given, "/work")).toBe(name);
+});

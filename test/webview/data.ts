@@ -1,0 +1,191 @@
+import type {
+  FailureGroup,
+  LaunchForm,
+  PanelLogLine,
+  ResultRow,
+  RunHeader,
+  TimelineData,
+  ToExtension,
+  ToPage,
+  TreeNode,
+} from "../../webview/messages.ts";
+
+/** What an extension would send: a run, its rows, its log, a form. */
+
+export const start: ToPage = { type: "start", locale: "en", strings: null };
+
+export function run(change: Partial<RunHeader> = {}, canRepeat = true): ToPage {
+  return {
+    type: "run",
+    canRepeat,
+    run: {
+      id: "r-1",
+      kind: "map",
+      label: "src/words.ts#wordCounts",
+      cluster: "local",
+      env: "default",
+      state: "done",
+      createdAtMs: Date.UTC(2026, 10, 1, 12, 0, 0),
+      endedAtMs: Date.UTC(2026, 10, 1, 12, 1, 4),
+      total: 10_000,
+      accepted: 10_000,
+      done: 10_000,
+      failed: 3,
+      active: 0,
+      replicas: 4,
+      costUsd: 0,
+      ratePerSecond: null,
+      error: null,
+      connection: null,
+      ...change,
+    },
+  };
+}
+
+export function node(key: string, kind: TreeNode["kind"], text: string, children = 0): TreeNode {
+  return { key, kind, text, children };
+}
+
+export function row(index: number, change: Partial<ResultRow> = {}): ResultRow {
+  return {
+    index,
+    state: "ok",
+    attempts: 1,
+    sizeBytes: 64,
+    cells: [`https://example.test/${index}`, String(index * 3)],
+    ...change,
+  };
+}
+
+/** Answers questions about rows and trees as the extension of a map of `of` inputs does. */
+export function answers(of: number, rowAt: (position: number) => ResultRow = row, columns = ["url", "words"]) {
+  return (message: ToExtension): ToPage[] => {
+    if (message.type === "getRows") {
+      const { request, first, count } = message;
+      const rows = Array.from({ length: Math.max(0, Math.min(count, of - first)) }, (_, i) => rowAt(first + i));
+      return [{ type: "rows", request, of, columns, first, rows }];
+    }
+    if (message.type === "getTree") {
+      const { request, path, first, count } = message;
+      if (path.length === 0 && count === 0) {
+        return [{ type: "tree", request, nodes: [tree[0]!], problem: null }];
+      }
+      if (path.length === 0) return [{ type: "tree", request, nodes: tree.slice(1), problem: null }];
+      const nodes = Array.from({ length: count }, (_, i) => node(String(first + i), "number", String((first + i) * 7)));
+      return [{ type: "tree", request, nodes, problem: null }];
+    }
+    return [];
+  };
+}
+
+const tree: TreeNode[] = [
+  node("", "object", "{ url, words, ok, at }", 5),
+  node("url", "string", '"https://example.test/7"'),
+  node("words", "array", "Array(250)", 250),
+  node("ok", "boolean", "true"),
+  node("missing", "undefined", "undefined"),
+  node("at", "date", "2026-11-01T12:00:00.000Z"),
+];
+
+export function logLine(number: number, change: Partial<PanelLogLine> = {}): PanelLogLine {
+  return {
+    replica: number % 3,
+    stream: "stdout",
+    timeMs: Date.UTC(2026, 10, 1, 12, 0, 0) + number * 7,
+    index: number,
+    text: `line ${number} of the log`,
+    ...change,
+  };
+}
+
+export function logs(lines: PanelLogLine[], dropped = 0, reset = false): ToPage {
+  return { type: "logs", reset, dropped, lines };
+}
+
+export const mixedLog: PanelLogLine[] = [
+  ...Array.from({ length: 30 }, (_, i) => logLine(i)),
+  logLine(30, { stream: "stderr", text: "\u001b[31mred warning\u001b[0m and \u001b[1mbold\u001b[22m words" }),
+  logLine(31, {
+    stream: "log",
+    text: "\u001b[38;5;208mof the palette\u001b[0m, \u001b[38;2;10;200;30mtrue colour\u001b[0m",
+  }),
+  logLine(32, {
+    replica: 7,
+    text: "\u001b[4munderlined\u001b[24m \u001b[3mitalic\u001b[23m \u001b[32mgreen\u001b[39m",
+  }),
+];
+
+export const failures: FailureGroup[] = [
+  {
+    title: "TypeError: Cannot read properties of undefined (reading 'split')",
+    count: 12,
+    indices: [4, 17, 230],
+    frames: [
+      { name: "wordCounts", place: "src/words.ts:12:7", opens: true },
+      { name: "", place: "node:internal/process/task_queues:95:5", opens: false },
+    ],
+    code: [
+      { line: 11, text: "  const text = page.body;", marked: false },
+      { line: 12, text: '  return text.split(" ").length;', marked: true },
+      { line: 13, text: "}", marked: false },
+    ],
+    details: ["Caused by Error: the page was empty"],
+  },
+  { title: "RangeError: too long", count: 1, indices: [9], frames: [], code: [], details: [] },
+];
+
+export const timeline: TimelineData = {
+  startMs: Date.UTC(2026, 10, 1, 12, 0, 0),
+  stepMs: 1_000,
+  done: Array.from({ length: 64 }, (_, i) => Math.round(160 + 60 * Math.sin(i / 6))),
+  failed: Array.from({ length: 64 }, (_, i) => (i % 20 === 5 ? 12 : 0)),
+  active: Array.from({ length: 64 }, () => 4),
+  replicas: [0, 1, 2, 3].map((id) => ({
+    id,
+    busy: Array.from({ length: 64 }, (_, i) => 0.5 + 0.5 * Math.sin(i / 5 + id)),
+  })),
+};
+
+export const callForm: LaunchForm = {
+  mode: "call",
+  name: "summarise",
+  file: "src/summarise.ts",
+  signature: "summarise(url: string, limit?: number, mode: Mode, deep: boolean, options: Options): Promise<Summary>",
+  doc: "Reads a page and says what is in it.",
+  parameters: [
+    parameter("url", "string", { kind: "text", optional: false }, "The page to read."),
+    parameter("limit", "number", { kind: "number", integer: true, optional: true }, "How many sentences at most."),
+    parameter("mode", '"fast" | "exact"', { kind: "choice", values: ["fast", "exact"], optional: false }),
+    parameter("deep", "boolean", { kind: "checkbox", optional: false }, "Whether links are followed."),
+    parameter("options", "Options", { kind: "json", placeholder: '{"lang": "…"}', optional: true }),
+  ],
+  history: [
+    ["https://example.test/a", "3", '"fast"', "true", ""],
+    ["https://example.test/b", "", '"exact"', "false", '{"lang":"en"}'],
+  ],
+  envs: ["default", "browser"],
+  env: "default",
+  clusters: ["local", "lab"],
+  cluster: "local",
+  map: { replicas: "", concurrency: "", retries: "", timeoutSeconds: "", onError: "collect" },
+  source: { kind: "file", text: "" },
+};
+
+function parameter(
+  name: string,
+  type: string,
+  field: LaunchForm["parameters"][number]["field"],
+  doc = "",
+): LaunchForm["parameters"][number] {
+  return { name, type, doc, rest: false, default: "", field };
+}
+
+export const mapForm: LaunchForm = {
+  ...callForm,
+  mode: "map",
+  name: "wordCounts",
+  file: "src/words.ts",
+  signature: "wordCounts(url: string): Promise<number>",
+  doc: "Counts the words of a page.",
+  clusters: ["local"],
+};

@@ -1,0 +1,182 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { LaunchForm } from "../../webview/messages.ts";
+import { callForm, mapForm, start } from "./data.ts";
+import { PageLab, type Panel, type PanelOptions } from "./page.ts";
+
+let lab: PageLab;
+beforeAll(async () => void (lab = await PageLab.create()));
+afterAll(async () => lab[Symbol.asyncDispose]());
+
+async function openForm(form: LaunchForm, options: PanelOptions = {}): Promise<Panel> {
+  const panel = await lab.open("launch", { height: 900, ...options });
+  await panel.send(start, { type: "form", form });
+  await panel.page.locator("h1").waitFor();
+  return panel;
+}
+
+const field = (panel: Panel, name: string) => panel.page.getByRole("textbox", { name });
+const button = (panel: Panel, name: string) => panel.page.getByRole("button", { name, exact: true });
+const choose = async (panel: Panel, dropdown: string, option: string) => {
+  await panel.page.getByRole("combobox", { name: dropdown }).click();
+  await panel.page.getByRole("option", { name: option, exact: true }).click();
+};
+
+describe("the form of a call", () => {
+  it("begins in its first field and can be sent once every field is right", async () => {
+    await using panel = await openForm(callForm);
+    await panel.page.getByRole("heading", { name: "Run summarise remotely" }).waitFor();
+    await expect
+      .poll(() => panel.page.evaluate("document.activeElement.getAttribute('aria-label')"))
+      .toBe("url: string");
+    await panel.page.keyboard.type("https://example.test/");
+    expect(await button(panel, "Run").isDisabled()).toBe(true);
+    await choose(panel, "mode", '"exact"');
+    await panel.page.getByRole("checkbox", { name: "deep" }).click();
+    await choose(panel, "Env", "browser");
+    await choose(panel, "Cluster", "lab");
+    await expect.poll(() => button(panel, "Run").isDisabled()).toBe(false);
+    await button(panel, "Run").click();
+    expect(await panel.next("submit")).toMatchObject({
+      texts: ["https://example.test/", "", '"exact"', "true", ""],
+      env: "browser",
+      cluster: "lab",
+    });
+    expect(panel.complaints).toEqual([]);
+  });
+
+  it("says below a field what is wrong with it, and ties the two together", async () => {
+    await using panel = await openForm(callForm);
+    const limit = field(panel, "limit: number, optional");
+    const problem = panel.page.locator("#parameter-1-problem");
+    await limit.fill("many");
+    await problem.getByText("This is not a number.").waitFor();
+    expect(await limit.getAttribute("aria-invalid")).toBe("true");
+    const described = await panel.page.evaluate(
+      `[...document.querySelectorAll("fc-text-field")][1].shadowRoot.querySelector("input").ariaDescribedByElements.map(({ id }) => id)`,
+    );
+    expect(described).toEqual(["parameter-1-doc", "parameter-1-problem"]);
+    await limit.fill("2.5");
+    await problem.getByText("This is not a whole number.").waitFor();
+    await limit.fill("3");
+    await expect.poll(() => problem.textContent()).toBe("");
+    expect(await limit.getAttribute("aria-invalid")).toBe("false");
+    await field(panel, "options: Options, optional").fill("{lang");
+    await panel.page.getByText(/This is not JSON: /).waitFor();
+    await field(panel, "options: Options, optional").fill("");
+    await expect.poll(() => panel.page.locator("#parameter-4-problem").textContent()).toBe("");
+  });
+
+  it("takes the arguments of an earlier run, and is sent with Ctrl+Enter, once", async () => {
+    await using panel = await openForm(callForm);
+    await choose(panel, "Earlier arguments", 'https://example.test/b, –, "exact", false, {"lang":"en"}');
+    await expect.poll(() => field(panel, "url").inputValue()).toBe("https://example.test/b");
+    expect(await field(panel, "options").inputValue()).toBe('{"lang":"en"}');
+    await field(panel, "url").focus();
+    await panel.page.keyboard.press("Control+Enter");
+    expect((await panel.next("submit")).texts).toEqual(callForm.history[1]);
+    await panel.page.keyboard.press("Control+Enter");
+    expect(panel.sent.filter(({ type }) => type === "submit")).toHaveLength(1);
+  });
+
+  it("does not send what is not right, and shows a refusal at its field until that is edited", async () => {
+    await using panel = await openForm(callForm);
+    await field(panel, "url").focus();
+    await panel.page.keyboard.press("Control+Enter");
+    await panel.page.locator("#parameter-2-problem").getByText("A value is needed.").waitFor();
+    expect(panel.sent.some(({ type }) => type === "submit")).toBe(false);
+    await panel.send({ type: "refused", parameter: 0, message: "There is no such page." });
+    await panel.page.locator("#parameter-0-problem").getByText("There is no such page.").waitFor();
+    expect(await field(panel, "url").getAttribute("aria-invalid")).toBe("true");
+    await field(panel, "url").fill("other");
+    await expect.poll(() => panel.page.locator("#parameter-0-problem").textContent()).toBe("");
+    await panel.send({ type: "refused", parameter: null, message: "The cluster is away." });
+    await panel.page.getByRole("alert").getByText("The cluster is away.").waitFor();
+  });
+
+  it("is as it was left when the page comes back, but not in the form of another function", async () => {
+    await using panel = await openForm(callForm);
+    await field(panel, "url").fill("kept");
+    const state = await panel.keptState();
+    await using again = await openForm(callForm, { state });
+    await expect.poll(() => field(again, "url").inputValue()).toBe("kept");
+    await using other = await openForm({ ...callForm, name: "other" }, { state });
+    expect(await field(other, "url").inputValue()).toBe("");
+  });
+
+  it("without parameters can be sent at once, and closed", async () => {
+    await using panel = await openForm({ ...callForm, parameters: [], history: [] });
+    await panel.page.getByText("This function takes no arguments.").waitFor();
+    await button(panel, "Run").click();
+    expect((await panel.next("submit")).texts).toEqual([]);
+    await button(panel, "Close").click();
+    await panel.next("close");
+  });
+});
+
+describe("the form of a map", () => {
+  const previews: PanelOptions = {
+    answer: (message) => {
+      if (message.type === "pickSource") return [{ type: "picked", kind: "file", text: "data/picked.csv" }];
+      if (message.type !== "previewSource") return [];
+      const { request, source } = message;
+      const isThere = source.text !== "missing.jsonl";
+      return [
+        {
+          type: "preview",
+          request,
+          count: isThere ? 10_000 : null,
+          exact: source.text !== "endless.ts#all",
+          first: isThere ? ['"a"', '"b"', '"c"'] : [],
+          problem: isThere ? null : "There is no file missing.jsonl.",
+        },
+      ];
+    },
+  };
+
+  it("shows the first inputs of what was typed, and what is wrong with it", async () => {
+    await using panel = await openForm(mapForm, previews);
+    expect(await button(panel, "Map").isDisabled()).toBe(true);
+    await field(panel, "File").pressSequentially("urls.jsonl", { delay: 20 });
+    await panel.page.getByText("10,000 inputs; the first 3:").waitFor();
+    expect(await panel.page.locator(".preview .code-line").allTextContents()).toEqual(['"a"', '"b"', '"c"']);
+    expect(panel.sent.filter(({ type }) => type === "previewSource")).toHaveLength(1);
+    await expect.poll(() => button(panel, "Map").isDisabled()).toBe(false);
+    await field(panel, "File").fill("missing.jsonl");
+    await panel.page.locator("#source-problem").getByText("There is no file missing.jsonl.").waitFor();
+    await expect.poll(() => button(panel, "Map").isDisabled()).toBe(true);
+  });
+
+  it("takes a file that was picked, options, and sends them", async () => {
+    await using panel = await openForm(mapForm, previews);
+    await button(panel, "Browse…").click();
+    expect(await panel.next("pickSource")).toEqual({ type: "pickSource", kind: "file" });
+    await expect.poll(() => field(panel, "File").inputValue()).toBe("data/picked.csv");
+    await panel.page.getByText("10,000 inputs; the first 3:").waitFor();
+    await field(panel, "Replicas").fill("0");
+    await panel.page.getByText("This cannot be less than 1.").waitFor();
+    expect(await button(panel, "Map").isDisabled()).toBe(true);
+    await field(panel, "Replicas").fill("4");
+    await field(panel, "Time limit").fill("1.5");
+    await panel.page.getByRole("radio", { name: "Stop at the first failure" }).click();
+    await expect.poll(() => button(panel, "Map").isDisabled()).toBe(false);
+    await button(panel, "Map").click();
+    expect(await panel.next("submit")).toMatchObject({
+      map: { replicas: "4", concurrency: "", retries: "", timeoutSeconds: "1.5", onError: "stop" },
+      source: { kind: "file", text: "data/picked.csv" },
+    });
+  });
+
+  it("keeps a text for each kind of source, and says when there are more inputs than were counted", async () => {
+    await using panel = await openForm(mapForm, previews);
+    await field(panel, "File").fill("urls.jsonl");
+    await panel.page.getByRole("radio", { name: "Exported array or generator" }).click();
+    await field(panel, "Export").fill("endless.ts#all");
+    await panel.page.getByText("At least 10,000 inputs; the first 3:").waitFor();
+    await panel.page.getByRole("radio", { name: "Paste" }).click();
+    expect(await field(panel, "Inputs as text").inputValue()).toBe("");
+    await panel.page.getByRole("radio", { name: /File: JSON/ }).focus();
+    await panel.page.getByRole("radio", { name: /File: JSON/ }).click();
+    await expect.poll(() => field(panel, "File").inputValue()).toBe("urls.jsonl");
+    expect(await panel.page.getByRole("combobox", { name: "Cluster" }).count()).toBe(0);
+  });
+});

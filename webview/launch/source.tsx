@@ -1,0 +1,161 @@
+import { useEffect, useRef, useState } from "preact/hooks";
+import { listen, post } from "../host.ts";
+import type { SourceKind } from "../messages.ts";
+import { counted, t } from "../text.ts";
+import { shown } from "../ui/format.ts";
+import { formatCount } from "../ui/numbers.ts";
+import { Icon } from "../ui/icon.tsx";
+import { Button, type ControlRef, RadioGroup, TextArea, TextField } from "../ui/toolkit.ts";
+import { describers, FieldFrame } from "./field.tsx";
+
+/** Where the inputs of a map come from, with the first of them as a check. */
+
+export interface SourceProps {
+  kind: SourceKind;
+  text: string;
+  onChange: (change: { kind?: SourceKind; text?: string }) => void;
+  onProblem: (problem: string | null) => void;
+  controlRef: ControlRef;
+}
+
+interface Preview {
+  count: number | null;
+  exact: boolean;
+  first: string[];
+  problem: string | null;
+}
+
+const previewAfterMs = 300;
+const maxChars = 2_000;
+let lastRequest = 0;
+
+export function Source({ kind, text, onChange, onProblem, controlRef }: SourceProps) {
+  const preview = usePreview(kind, text);
+  const problem = preview?.problem ?? null;
+  useEffect(() => onProblem(problem), [problem]);
+  const words = wordsOf(kind);
+  const control = {
+    label: words.label,
+    placeholder: words.placeholder,
+    value: text,
+    onInput: (next: string) => onChange({ text: next }),
+    invalid: problem !== null,
+    describedBy: describers("source", words.doc),
+    controlRef,
+  };
+  return (
+    <section class="form-section">
+      <RadioGroup
+        label={t("Inputs")}
+        value={kind}
+        onChange={(next) => onChange({ kind: next as SourceKind })}
+        choices={[
+          { value: "file", label: t("File: JSON, JSON Lines or CSV") },
+          { value: "glob", label: t("Files by pattern") },
+          { value: "export", label: t("Exported array or generator") },
+          { value: "paste", label: t("Paste") },
+        ]}
+      />
+      <FieldFrame
+        id="source"
+        title={words.label}
+        doc={words.doc}
+        problem={problem === null ? undefined : shown(problem, maxChars)}
+      >
+        {kind === "paste" ? (
+          <TextArea key="paste" {...control} monospace />
+        ) : (
+          <div class="with-button">
+            <TextField key={kind} {...control} />
+            <Button label={t("Browse…")} onPress={() => post({ type: "pickSource", kind })} />
+          </div>
+        )}
+      </FieldFrame>
+      <PreviewArea preview={preview} isEmpty={text.trim() === ""} />
+    </section>
+  );
+}
+
+function PreviewArea({ preview, isEmpty }: { preview: Preview | undefined; isEmpty: boolean }) {
+  if (isEmpty) return <p class="preview faint">{t("The first inputs are shown here.")}</p>;
+  if (!preview) return <p class="preview faint">{t("Reading the inputs…")}</p>;
+  const { count, exact, first, problem } = preview;
+  if (problem !== null || count === null) return null;
+  return (
+    <div class="preview" role="status">
+      <p>
+        <Icon name={count === 0 ? "warning" : "check"} {...(count === 0 ? {} : { tone: "ok" as const })} />
+        {countText(count, exact, first.length)}
+      </p>
+      {first.length > 0 && (
+        <pre class="code" tabIndex={0} role="group" aria-label={t("The first inputs")}>
+          {first.map((line, number) => (
+            <div key={number} class="code-line">
+              {shown(line, maxChars)}
+            </div>
+          ))}
+        </pre>
+      )}
+    </div>
+  );
+}
+
+function countText(count: number, exact: boolean, shownCount: number): string {
+  if (count === 0) return t("There are no inputs.");
+  if (!exact) return t("At least {0} inputs; the first {1}:", formatCount(count), shownCount);
+  if (count <= shownCount) return counted(count, "{0} input:", "{0} inputs:");
+  return t("{0} inputs; the first {1}:", formatCount(count), shownCount);
+}
+
+/** What is known of the source's inputs; undefined while it is being asked for. */
+function usePreview(kind: SourceKind, text: string): Preview | undefined {
+  const [preview, setPreview] = useState<Preview>();
+  const awaited = useRef(0);
+  useEffect(
+    () =>
+      listen((message) => {
+        if (message.type !== "preview" || message.request !== awaited.current) return;
+        setPreview({ count: message.count, exact: message.exact, first: message.first, problem: message.problem });
+      }),
+    [],
+  );
+  useEffect(() => {
+    setPreview(undefined);
+    // Whatever is answered from here on is about another source.
+    awaited.current = ++lastRequest;
+    if (text.trim() === "") return undefined;
+    const request = awaited.current;
+    const timer = setTimeout(() => post({ type: "previewSource", request, source: { kind, text } }), previewAfterMs);
+    return () => clearTimeout(timer);
+  }, [kind, text]);
+  return preview;
+}
+
+function wordsOf(kind: SourceKind): { label: string; placeholder: string; doc: string } {
+  switch (kind) {
+    case "file":
+      return {
+        label: t("File"),
+        placeholder: "data/inputs.jsonl",
+        doc: t("An array in a .json file, a line of JSON for each input, or a .csv file with a head row."),
+      };
+    case "glob":
+      return {
+        label: t("Pattern"),
+        placeholder: "docs/**/*.md",
+        doc: t("The path of each file that fits is an input."),
+      };
+    case "export":
+      return {
+        label: t("Export"),
+        placeholder: "src/inputs.ts#urls",
+        doc: t("A file and the name of an array, or of a function or generator without parameters."),
+      };
+    case "paste":
+      return {
+        label: t("Inputs as text"),
+        placeholder: '["first", "second"]',
+        doc: t("A JSON array, or a line of JSON for each input."),
+      };
+  }
+}

@@ -1,0 +1,77 @@
+import { useMemo } from "preact/hooks";
+import type { TimelineData } from "../messages.ts";
+import { t } from "../text.ts";
+import { Chart } from "../ui/chart.tsx";
+import { formatDuration, formatPercent, formatRate } from "../ui/format.ts";
+import { formatCount } from "../ui/numbers.ts";
+import { HeatStrip } from "../ui/heatStrip.tsx";
+
+/** How fast a map went over time, and which replicas worked on it. */
+
+export function Activity({ timeline }: { timeline: TimelineData | undefined }) {
+  const steps = timeline?.done.length ?? 0;
+  const drawn = useMemo(() => (timeline ? seriesOf(timeline) : undefined), [timeline]);
+  if (!timeline || !drawn || steps === 0) return <p class="empty">{t("Nothing has been worked on yet.")}</p>;
+  const total = timeline.done.reduce((sum, done) => sum + done, 0);
+  const elapsedMs = steps * timeline.stepMs;
+  const peak = drawn.rates.reduce((highest, rate) => Math.max(highest, rate), 0);
+  const failed = timeline.failed.reduce((sum, each) => sum + each, 0);
+  const summary = t(
+    "On average {0}, at most {1}, over {2}; {3} failed.",
+    formatRate((total / elapsedMs) * 1_000),
+    formatRate(peak),
+    formatDuration(elapsedMs),
+    formatCount(failed),
+  );
+  return (
+    <div class="activity" tabIndex={0} role="region" aria-label={t("Activity")}>
+      <h2>{t("Inputs per second")}</h2>
+      <p class="legend">
+        <span class="key key-done" aria-hidden="true" />
+        {t("Done")}
+        <span class="key key-failed" aria-hidden="true" />
+        {t("Failed")}
+      </p>
+      <Chart
+        label={summary}
+        seconds={drawn.seconds}
+        series={[
+          { label: t("Done"), values: drawn.rates, colour: "charts-blue" },
+          { label: t("Failed"), values: drawn.failedRates, colour: "charts-red", dashed: true },
+        ]}
+        formatX={(seconds) => formatDuration(seconds * 1_000)}
+        formatY={(value) => formatCount(value)}
+      />
+      <p class="faint">{summary}</p>
+      {timeline.replicas.length > 0 && (
+        <>
+          <h2>{t("Replicas")}</h2>
+          <ul class="replicas">
+            {timeline.replicas.map(({ id, busy }) => {
+              const share = busy.reduce((sum, each) => sum + each, 0) / Math.max(1, busy.length);
+              return (
+                <li key={id}>
+                  <span class="replica-name">{t("Replica {0}", id)}</span>
+                  <HeatStrip
+                    label={t("Replica {0} was busy {1} of the time.", id, formatPercent(share))}
+                    shares={busy}
+                  />
+                  <span class="replica-share">{formatPercent(share)}</span>
+                </li>
+              );
+            })}
+          </ul>
+        </>
+      )}
+    </div>
+  );
+}
+
+function seriesOf({ stepMs, done, failed }: TimelineData) {
+  const perSecond = 1_000 / Math.max(1, stepMs);
+  return {
+    seconds: done.map((_, step) => ((step + 1) * stepMs) / 1_000),
+    rates: done.map((count) => count * perSecond),
+    failedRates: done.map((_, step) => (failed[step] ?? 0) * perSecond),
+  };
+}

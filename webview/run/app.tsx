@@ -1,0 +1,138 @@
+import { useEffect, useRef, useState } from "preact/hooks";
+import { listen, post } from "../host.ts";
+import type { FailureGroup, RunHeader, TimelineData, TreeNode } from "../messages.ts";
+import { t, setTranslations } from "../text.ts";
+import { formatCount, setLocale } from "../ui/numbers.ts";
+import { type Tab, Tabs } from "../ui/toolkit.ts";
+import { Activity } from "./activity.tsx";
+import { CallResult } from "./callResult.tsx";
+import { Failures } from "./failures.tsx";
+import { announcement, Header } from "./header.tsx";
+import { LogStore } from "./logStore.ts";
+import { Logs } from "./logs.tsx";
+import { pageState, type TabId } from "./pageState.ts";
+import { Results } from "./results.tsx";
+import { RowSource } from "./rowSource.ts";
+import { isLive } from "./states.ts";
+
+const rows = new RowSource(pageState.value.view);
+const logs = new LogStore(pageState.value.logFilter);
+
+/** The page of a run. */
+export function App() {
+  const [isStarted, setStarted] = useState(false);
+  const [run, setRun] = useState<RunHeader>();
+  const [canRepeat, setCanRepeat] = useState(false);
+  const [timeline, setTimeline] = useState<TimelineData>();
+  const [failures, setFailures] = useState<{ groups: FailureGroup[]; more: boolean }>({ groups: [], more: false });
+  const [root, setRoot] = useState<TreeNode | null>(null);
+  const [tab, setTab] = useState(pageState.value.tab);
+  const [wanted, setWanted] = useState<{ index: number }>();
+
+  useEffect(() => {
+    const stop = listen((message) => {
+      switch (message.type) {
+        case "start":
+          setLocale(message.locale);
+          setTranslations(message.strings);
+          setStarted(true);
+          break;
+        case "run":
+          setRun(message.run);
+          setCanRepeat(message.canRepeat);
+          break;
+        case "timeline":
+          setTimeline(message.timeline);
+          break;
+        case "failures":
+          setFailures({ groups: message.groups, more: message.more });
+          break;
+        case "result":
+          setRoot(message.root);
+          break;
+        default:
+      }
+    });
+    post({ type: "ready" });
+    return stop;
+  }, []);
+
+  useEffect(() => {
+    if (run) pageState.update({ run: run.id, cluster: run.cluster });
+  }, [run?.id, run?.cluster]);
+
+  const progress = run?.kind === "map" ? `${run.state} ${run.done} ${run.accepted}` : undefined;
+  const isKnown = useRef(false);
+  useEffect(() => {
+    if (progress === undefined) return;
+    if (isKnown.current) rows.refresh();
+    else rows.show(pageState.value.view);
+    isKnown.current = true;
+  }, [progress]);
+
+  if (!isStarted || !run) return <p class="empty">{isStarted ? t("Reading the run…") : ""}</p>;
+
+  const tabs = tabsOf(run, failures.groups.length > 0);
+  const first = run.kind === "call" && run.state === "failed" && root === null ? "failures" : tabs[0]?.id;
+  const selected = tabs.find(({ id }) => id === tab)?.id ?? first ?? "logs";
+  const select = (id: TabId) => {
+    setTab(id);
+    // An input is shown once, not whenever one comes back to the tab.
+    setWanted(undefined);
+    pageState.update({ tab: id });
+  };
+  const showInput = (index: number) => {
+    select("results");
+    setWanted({ index });
+  };
+
+  return (
+    <main class="run-page">
+      <Header run={run} canRepeat={canRepeat} />
+      <Announcer run={run} />
+      <Tabs label={t("Run")} tabs={tabs} selected={selected} onSelect={(id) => select(id as TabId)}>
+        {selected === "results" && <Results run={run} rows={rows} wanted={wanted} />}
+        {selected === "result" && <CallResult run={run} root={root} />}
+        {selected === "failures" && (
+          <Failures
+            {...failures}
+            empty={run.kind === "map" ? t("No input has failed.") : t("The call has not failed.")}
+            {...(run.kind === "map" ? { onShow: showInput } : {})}
+          />
+        )}
+        {selected === "logs" && <Logs logs={logs} isLive={isLive(run.state)} />}
+        {selected === "activity" && <Activity timeline={timeline} />}
+      </Tabs>
+    </main>
+  );
+}
+
+function tabsOf(run: RunHeader, hasFailures: boolean): (Tab & { id: TabId })[] {
+  if (run.kind === "call") {
+    const failure: (Tab & { id: TabId })[] =
+      run.state === "failed" || hasFailures ? [{ id: "failures", label: t("Failure") }] : [];
+    return [{ id: "result", label: t("Result") }, ...failure, { id: "logs", label: t("Logs") }];
+  }
+  return [
+    { id: "results", label: t("Results") },
+    { id: "failures", label: t("Failures"), ...(run.failed > 0 ? { badge: formatCount(run.failed) } : {}) },
+    { id: "logs", label: t("Logs") },
+    { id: "activity", label: t("Activity") },
+  ];
+}
+
+/** Says changes of the state to screen readers: not what is there at first, and not each step of the progress. */
+function Announcer({ run }: { run: RunHeader }) {
+  const [said, setSaid] = useState("");
+  const before = useRef(run.state);
+  useEffect(() => {
+    if (before.current === run.state) return;
+    before.current = run.state;
+    setSaid(announcement(run));
+  }, [run.state]);
+  return (
+    <div class="visually-hidden" aria-live="polite">
+      {said}
+    </div>
+  );
+}

@@ -1,0 +1,157 @@
+import { useEffect, useRef, useState } from "preact/hooks";
+import { listen, post } from "../host.ts";
+import { defaultView, type ResultView, type RunHeader } from "../messages.ts";
+import { t } from "../text.ts";
+import { formatPercent } from "../ui/format.ts";
+import { useObservable } from "../ui/hooks.ts";
+import { Button, Checkbox, TextField } from "../ui/toolkit.ts";
+import type { ListHandle } from "../ui/virtualList.tsx";
+import { Detail } from "./detail.tsx";
+import { Grid } from "./grid.tsx";
+import { pageState } from "./pageState.ts";
+import type { RowSource } from "./rowSource.ts";
+import { isLive } from "./states.ts";
+
+/** The outcomes of a map's inputs: filter, sort, look into one, save. */
+
+export interface ResultsProps {
+  run: RunHeader;
+  rows: RowSource;
+  /** An input to be shown, from another tab. */
+  wanted: { index: number } | undefined;
+}
+
+const filterAfterMs = 250;
+
+export function Results({ run, rows, wanted }: ResultsProps) {
+  useObservable(rows);
+  const [active, setActive] = useState(0);
+  const [selected, setSelected] = useState<{ position: number; index: number } | null>(null);
+  const list = useRef<ListHandle | null>(null);
+  const { view } = rows;
+
+  const show = (change: Partial<ResultView>) => {
+    const next = { ...rows.view, ...change };
+    rows.show(next);
+    pageState.update({ view: next });
+    setSelected(null);
+    setActive(0);
+    list.current?.show(0);
+  };
+
+  useEffect(() => {
+    if (!wanted) return;
+    // In input order the position of a row is the number of its input.
+    show(defaultView);
+    setActive(wanted.index);
+    setSelected({ position: wanted.index, index: wanted.index });
+  }, [wanted]);
+  const isWanted = wanted !== undefined && rows.isLoaded;
+  useEffect(() => {
+    if (isWanted && wanted) list.current?.show(wanted.index);
+  }, [isWanted, wanted]);
+
+  const close = () => {
+    setSelected(null);
+    list.current?.focus();
+  };
+  const open = (position: number) => {
+    const row = rows.row(position);
+    if (row) setSelected({ position, index: row.index });
+  };
+  const selectedRow = selected === null ? undefined : rows.row(selected.position);
+
+  return (
+    <div
+      class="results"
+      onKeyDown={(event) => {
+        if (event.key !== "Escape" || selected === null) return;
+        event.preventDefault();
+        close();
+      }}
+    >
+      <Toolbar key={wanted?.index} view={view} onChange={show} />
+      <ScanBar />
+      <div class={selected === null ? "split" : "split is-open"}>
+        {rows.isLoaded && rows.count === 0 ? (
+          <p class="empty">{emptyText(view, run)}</p>
+        ) : (
+          <Grid
+            rows={rows}
+            active={Math.min(active, Math.max(0, rows.count - 1))}
+            selected={selected?.position ?? null}
+            onActive={setActive}
+            onOpen={open}
+            onSort={show}
+            handle={list}
+          />
+        )}
+        {selected !== null && (
+          <Detail
+            index={selected.index}
+            row={selectedRow?.index === selected.index ? selectedRow : undefined}
+            onClose={close}
+          />
+        )}
+      </div>
+    </div>
+  );
+}
+
+function emptyText(view: ResultView, run: RunHeader): string {
+  if (view.filter !== "") return t("No result contains “{0}”.", view.filter);
+  if (view.failuresOnly) return t("No input has failed.");
+  return isLive(run.state) ? t("There are no results yet.") : t("There are no results.");
+}
+
+function Toolbar({ view, onChange }: { view: ResultView; onChange: (change: Partial<ResultView>) => void }) {
+  const [filter, setFilter] = useState(view.filter);
+  useEffect(() => {
+    if (filter === view.filter) return undefined;
+    const timer = setTimeout(() => onChange({ filter }), filterAfterMs);
+    return () => clearTimeout(timer);
+  }, [filter]);
+  const save = (format: "jsonl" | "csv" | "editor") => post({ type: "export", format, view });
+  return (
+    <div class="toolbar">
+      <TextField
+        label={t("Filter results")}
+        placeholder={t("Filter results")}
+        value={filter}
+        onInput={(text) => setFilter(text.slice(0, 1_000))}
+      />
+      <Checkbox
+        label={t("Failures only")}
+        checked={view.failuresOnly}
+        onChange={(failuresOnly) => onChange({ failuresOnly })}
+      />
+      <span class="space" />
+      <div class="button-group" role="group" aria-label={t("Export")}>
+        <Button label={t("JSON Lines")} icon="save" title={t("Save as JSON Lines")} onPress={() => save("jsonl")} />
+        <Button label={t("CSV")} icon="save" title={t("Save as CSV")} onPress={() => save("csv")} />
+        <Button label={t("Open in editor")} icon="go-to-file" onPress={() => save("editor")} />
+      </div>
+    </div>
+  );
+}
+
+/** How far reading through all results for the view has come. */
+function ScanBar() {
+  const [fraction, setFraction] = useState<number | null>(null);
+  useEffect(() => listen((message) => message.type === "scan" && setFraction(message.fraction)), []);
+  if (fraction === null) return null;
+  const share = Math.min(1, Math.max(0, fraction));
+  return (
+    <div
+      class="progress scan"
+      role="progressbar"
+      aria-label={t("Reading all results")}
+      aria-valuemin={0}
+      aria-valuemax={100}
+      aria-valuenow={Math.floor(share * 100)}
+      aria-valuetext={formatPercent(share)}
+    >
+      <div class="bar" style={{ width: `${share * 100}%` }} />
+    </div>
+  );
+}

@@ -1,0 +1,92 @@
+import { useEffect, useRef } from "preact/hooks";
+import uPlot from "uplot";
+import "uplot/dist/uPlot.min.css";
+import { onThemeChange, themeColour } from "./theme.ts";
+
+/** Lines over time in the editor's colours. What they show must also stand in words, given as `label`. */
+interface Series {
+  label: string;
+  values: number[];
+  /** Name of a theme colour. */
+  colour: string;
+  /** Dashed lines can be told apart without colours. */
+  dashed?: boolean;
+}
+
+export interface ChartProps {
+  label: string;
+  /** Seconds since the start. */
+  seconds: number[];
+  series: Series[];
+  formatX: (seconds: number) => string;
+  formatY: (value: number) => string;
+}
+
+const heightPx = 200;
+/** Room for the numbers at the left. */
+const chartLeftPx = 64;
+
+export function Chart({ label, seconds, series, formatX, formatY }: ChartProps) {
+  const element = useRef<HTMLDivElement>(null);
+  const plot = useRef<uPlot>(undefined);
+  const data: uPlot.AlignedData = [seconds, ...series.map(({ values }) => values)];
+  const newest = useRef(data);
+  newest.current = data;
+
+  useEffect(() => {
+    const host = element.current;
+    if (!host) return undefined;
+    const draw = () => {
+      plot.current?.destroy();
+      plot.current = new uPlot(options(host.clientWidth, series, formatX, formatY), newest.current, host);
+    };
+    draw();
+    const sizes = new ResizeObserver(() => {
+      plot.current?.setSize({ width: Math.max(100, host.clientWidth), height: heightPx });
+    });
+    sizes.observe(host);
+    const stopWatching = onThemeChange(draw);
+    return () => {
+      stopWatching();
+      sizes.disconnect();
+      plot.current?.destroy();
+    };
+  }, [series.length]);
+
+  useEffect(() => plot.current?.setData(data), [seconds, series]);
+
+  return <div ref={element} class="chart" role="img" aria-label={label} />;
+}
+
+function options(
+  width: number,
+  series: Series[],
+  formatX: ChartProps["formatX"],
+  formatY: ChartProps["formatY"],
+): uPlot.Options {
+  const text = themeColour("foreground", "#888888");
+  const grid = { stroke: themeColour("widget-border", "#88888844"), width: 1 };
+  const { fontFamily } = getComputedStyle(document.body);
+  const axis = { stroke: text, font: `11px ${fontFamily}`, grid, ticks: { ...grid, size: 4 } };
+  return {
+    width: Math.max(100, width),
+    height: heightPx,
+    legend: { show: false },
+    cursor: { show: false },
+    scales: { x: { time: false }, y: { range: (_, __, max) => [0, Math.max(1, max * 1.1)] } },
+    axes: [
+      { ...axis, size: 28, values: (_, ticks) => ticks.map(formatX) },
+      { ...axis, size: chartLeftPx, values: (_, ticks) => ticks.map(formatY) },
+    ],
+    series: [
+      {},
+      ...series.map(({ label, colour, dashed }) => ({
+        label,
+        stroke: themeColour(colour, text),
+        width: 1.5,
+        points: { show: false },
+        ...(dashed ? { dash: [4, 4] } : {}),
+      })),
+    ],
+  };
+}
