@@ -52,7 +52,7 @@ export function registerClusters(farcall: Farcall): vscode.Disposable {
 function clusterItem({ name, status, usdPerHour }: ClusterState): vscode.TreeItem {
   const item = new vscode.TreeItem(
     name,
-    status ? vscode.TreeItemCollapsibleState.Expanded : vscode.TreeItemCollapsibleState.None,
+    status ? vscode.TreeItemCollapsibleState.Collapsed : vscode.TreeItemCollapsibleState.None,
   );
   item.id = `cluster:${name}`;
   item.contextValue = status ? "cluster up" : "cluster down";

@@ -113,7 +113,7 @@ function projectItem(file: string, projects: ProjectFiles): vscode.TreeItem {
   const problem = projects.of(file)?.problem;
   if (problem !== undefined) {
     item.iconPath = new vscode.ThemeIcon("error", new vscode.ThemeColor("list.errorForeground"));
-    item.description = problem;
+    item.description = vscode.l10n.t("{0} cannot be read", item.description);
     item.tooltip = problem;
   }
   item.command = { command: "vscode.open", title: vscode.l10n.t("Open"), arguments: [uri] };

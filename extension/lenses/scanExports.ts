@@ -2,7 +2,7 @@ import { collectExports, type Found } from "./collect.ts";
 import { LineIndex, type TextPosition } from "./positions.ts";
 import { ReExports, type FindResult, type ReadModule } from "./reExports.ts";
 import type { Param } from "./signature.ts";
-import { parseModule, type ScanLanguage } from "./syntax.ts";
+import { parseBeforeError, parseModule, type ScanLanguage } from "./syntax.ts";
 import type { FunctionKind } from "./targets.ts";
 
 /** The functions a module exports, as its text says: where a lens goes, and what a form has to ask. */
@@ -72,7 +72,7 @@ function find(text: string, language: ScanLanguage, options: ScanOptions, depth:
   if (!isScanned(text)) return undefined;
   // Nothing can be exported without the word, in any kind of module.
   if (/\.d(\.\w+)?\.[cm]?ts$/.test(fileName) || !text.includes("export")) return { found: [], errors: 0 };
-  const parsed = parseModule(text, language, fileName);
+  const parsed = parseModule(text, language, fileName) ?? parseBeforeError(text, language, fileName);
   const reExports = new ReExports(readModule, language, depth, find);
   return parsed && { found: collectExports(text, parsed, reExports), errors: parsed.errors };
 }

@@ -64,6 +64,39 @@ export function parseModule(text: string, language: ScanLanguage, fileName = "")
   return best;
 }
 
+const statementStart =
+  /^(?:export|import|async|function|class|abstract|const|let|var|type|interface|enum|declare|namespace|module\.|exports\.|@|\/\*\*)/gm;
+const maxCuts = 4;
+
+/**
+ * The statements before a syntax error that the parser cannot get over: somebody is typing there, and what stands
+ * above it is whole. Undefined when there are none.
+ */
+export function parseBeforeError(text: string, language: ScanLanguage, fileName = ""): Parsed | undefined {
+  const errorAt = firstErrorIn(text, language);
+  if (errorAt === undefined) return undefined;
+  const starts = [...text.slice(0, errorAt).matchAll(statementStart)].map(({ index }) => index);
+  for (const cut of starts.slice(-maxCuts).reverse()) {
+    const parsed = cut > 0 ? parseModule(text.slice(0, cut), language, fileName) : undefined;
+    if (parsed) return { ...parsed, errors: parsed.errors + 1 };
+  }
+  return undefined;
+}
+
+function firstErrorIn(text: string, language: ScanLanguage): number | undefined {
+  try {
+    parse(text, {
+      sourceType: "unambiguous",
+      plugins: [...languagePlugins[language], ...proposalPlugins],
+      errorRecovery: true,
+    });
+    return undefined;
+  } catch (error) {
+    const { pos } = error as { pos?: unknown };
+    return typeof pos === "number" ? pos : undefined;
+  }
+}
+
 /** What it may be, the likely one first: strict rules make errors of what a script may do, and the other way round. */
 function sourceTypes(text: string, fileName: string): ("module" | "script")[] {
   if (/\.m[jt]s$/.test(fileName)) return ["module"];

@@ -39,6 +39,7 @@ describe("the side bar", () => {
     const run = await RunPanel.open(window, "hello");
     await run.waitForState(/done/);
     await window.showContainer("Farcall");
+    await clusters.expand("local");
     await clusters.expand("this machine");
     const rows = await until(
       () => clusters.rows(),
@@ -72,6 +73,7 @@ describe("the side bar", () => {
     ).toMatch(/name/i);
     await window.quickInput.type("default");
     const file = join(home.project, "farcall.json");
+    await window.page.locator('.tab.active[data-resource-name="farcall.json"]').waitFor();
     await until(
       () => readFile(file),
       (text) => text.includes('"default"'),

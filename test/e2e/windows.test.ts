@@ -1,9 +1,53 @@
+import { once } from "node:events";
 import { mkdir, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { WebSocketServer } from "ws";
+import { agentMethods, protocolVersion } from "../../runtime/protocol/messages.ts";
+import { Peer } from "../../runtime/protocol/rpc.ts";
+import { agentPaths } from "../../runtime/transport/agentPaths.ts";
+import { WebSocketTransport } from "../../runtime/transport/websocket.ts";
 import { until } from "../support/home.ts";
-import { LaunchForm, RunPanel } from "./support/panels.ts";
+import { closeEditors, LaunchForm, RunPanel } from "./support/panels.ts";
+import { chooseFromMenu } from "./support/treeView.ts";
 import { useLab } from "./support/useLab.ts";
+
+/** Something that answers as an agent of a later Farcall would. */
+async function startNewerAgent(folder: string): Promise<AsyncDisposable> {
+  const { socket, token } = agentPaths(folder);
+  await rm(socket, { force: true });
+  await writeFile(token, "t", { mode: 0o600 });
+  const server = createServer();
+  const sockets = new WebSocketServer({ server });
+  const refuse = () => {
+    throw new Error("an agent of another version knows nothing else");
+  };
+  sockets.on("connection", (ws) => {
+    const handlers = Object.fromEntries(Object.keys(agentMethods).map((name) => [name, refuse]));
+    void new Peer(
+      new WebSocketTransport(ws),
+      {},
+      {
+        methods: agentMethods,
+        handlers: {
+          ...handlers,
+          hello: () => ({ result: { protocol: protocolVersion + 1, version: "99.0.0", build: "new", pid: 1 } }),
+          retire: () => ({ result: { retiring: false, why: "3 runs are active" } }),
+        } as never,
+      },
+    );
+  });
+  server.listen(socket);
+  await once(server, "listening");
+  return {
+    [Symbol.asyncDispose]: async () => {
+      for (const client of sockets.clients) client.terminate();
+      server.close();
+      await rm(socket, { force: true });
+    },
+  };
+}
 
 /** Folders with odd names, many folders, two windows, an extension that is turned off, an agent of the future. */
 
@@ -12,7 +56,7 @@ const slow = `export async function slowly(n: number): Promise<number> {
   return n;
 }
 `;
-const inputs = Array.from({ length: 300 }, (_, i) => `${i}\n`).join("");
+const inputs = Array.from({ length: 600 }, (_, i) => `${i}\n`).join("");
 
 describe("workspaces", () => {
   const opened = useLab({
@@ -29,12 +73,12 @@ describe("workspaces", () => {
     await writeFile(join(folder, "package.json"), '{ "type": "module" }\n');
     await writeFile(
       join(folder, "hi there.ts"),
-      'export const hi = () => import.meta.dirname === undefined ? "" : "hi there";\n',
+      'export const greeting = () => import.meta.dirname === undefined ? "" : "hi there";\n',
     );
     const window = await lab.open(folder);
     await window.openFile("hi there.ts");
     await window.clickLens("Run remotely");
-    const run = await RunPanel.open(window, "hi");
+    const run = await RunPanel.open(window, "greeting");
     await run.waitForState(/done/);
     await run.waitForText("hi there");
     await window.page.close();
@@ -75,13 +119,14 @@ describe("workspaces", () => {
     const { lab, home, window } = opened;
     await home.write("slow.ts", slow);
     await home.write("inputs.jsonl", inputs);
+    await closeEditors(window);
     const other = await lab.open();
     await other.showContainer("Farcall");
     await window.openFile("slow.ts");
     await window.clickLens("Map in parallel");
     const form = await LaunchForm.open(window, "Map slowly");
     await form.source(/^File:/, "inputs.jsonl");
-    await form.waitForText(/300 inputs/);
+    await form.waitForText(/600 inputs/);
     await form.submit();
     const run = await RunPanel.open(window, "slowly");
     await run.waitForState(/running/);
@@ -89,6 +134,7 @@ describe("workspaces", () => {
       () => other.view("Runs").rows(),
       ([first = ""]) => first.startsWith("slowly"),
     );
+    await other.page.bringToFront();
     await other.view("Runs").click("slowly");
     const same = await RunPanel.open(other, "slowly");
     await same.press("Cancel");
@@ -97,22 +143,43 @@ describe("workspaces", () => {
     await other.page.close();
   });
 
+  it("say so when the agent is of a newer version and has work", async () => {
+    const { window, home } = opened;
+    const folder = join(home.path, "local");
+    const agent = home.agentPid();
+    if (agent !== undefined) process.kill(agent, "SIGKILL");
+    await until(
+      () => home.agentPid(),
+      (pid) => pid === undefined,
+    );
+    await using newer = await startNewerAgent(folder);
+    await closeEditors(window);
+    await window.openFile("slow.ts");
+    await window.clickLens("Run remotely");
+    const form = await LaunchForm.open(window, "Run slowly");
+    await form.fill(/^n\b/, "1");
+    await form.submit();
+    const said = await window.waitForNotification(/Cannot run slowly/);
+    expect(said).toContain("Farcall 99.0.0");
+    expect(said).toContain("3 runs are active");
+    expect(newer).toBeDefined();
+    await window.page.keyboard.press("Escape");
+  });
+
   it("may lose the extension in the middle of a run, which goes on", async () => {
     const { window, home } = opened;
     const cluster = home.cluster();
+    await closeEditors(window);
     await window.openFile("slow.ts");
     await window.clickLens("Map in parallel");
     const form = await LaunchForm.open(window, "Map slowly");
-    await form.waitForText(/300 inputs/);
+    await form.waitForText(/600 inputs/);
     await form.submit();
     const run = await RunPanel.open(window, "slowly");
     await run.waitForState(/running/);
     await window.runCommand("View: Show Extensions");
     await window.page.getByText("Farcall", { exact: true }).first().click({ button: "right" });
-    await window.page
-      .locator(".monaco-menu .action-label", { hasText: /^Disable$/ })
-      .first()
-      .click();
+    await chooseFromMenu(window.page, "Disable");
     await window.page
       .getByText(/Restart Extensions|Reload Window/)
       .first()
@@ -120,15 +187,8 @@ describe("workspaces", () => {
     const [record] = await until(
       () => cluster.runs.list({ limit: 1 }),
       ([first]) => first?.state === "done",
-      40_000,
+      60_000,
     );
-    expect(record).toMatchObject({ state: "done", done: 300 });
-  });
-
-  it("say so when the agent is of another version and has work", async () => {
-    const { lab, home, window } = opened;
-    await window.page.close();
-    await rm(join(home.path, "local"), { recursive: true, force: true }).catch(() => undefined);
-    expect(lab).toBeDefined();
+    expect(record).toMatchObject({ state: "done", done: 600 });
   });
 });

@@ -27,7 +27,9 @@ function* strings(value: unknown): Generator<string> {
   if (typeof value === "string") yield value;
   else if (typeof value === "object" && value !== null) for (const each of Object.values(value)) yield* strings(each);
 }
-const keysUsed = [...strings(contributes), ...strings(manifest.capabilities)].flatMap((text) => /^%(.+)%$/.exec(text)?.[1] ?? []);
+const keysUsed = [...strings(contributes), ...strings(manifest.capabilities)].flatMap(
+  (text) => /^%(.+)%$/.exec(text)?.[1] ?? [],
+);
 
 describe("the manifest", () => {
   it("finds every text it names in package.nls.json, and leaves none there unused", () => {
@@ -48,7 +50,12 @@ describe("the manifest", () => {
   });
 
   it("contributes the commands that the code registers, and no others", () => {
-    const sources = ["extension/commands.ts", "extension/clusters/commands.ts", "extension/envs/commands.ts", "extension/runs/commands.ts"];
+    const sources = [
+      "extension/commands.ts",
+      "extension/clusters/commands.ts",
+      "extension/envs/commands.ts",
+      "extension/runs/commands.ts",
+    ];
     const registered = sources.flatMap((file) =>
       [...read(file).matchAll(/^ {4}"?([\w.]+)"?: (?:\{\s+tried|on\()/gm)].map(([, name]) => `farcall.${name}`),
     );
@@ -65,8 +72,11 @@ describe("the manifest", () => {
       }
     }
     for (const { view } of contributes.viewsWelcome) expect(views).toContain(view);
-    const linked = Object.values(texts).flatMap((text) => [...text.matchAll(/\(command:(farcall\.[\w.]+)\)/g)].map(([, name]) => name!));
-    for (const name of linked) expect(name.endsWith(".focus") ? views.has(name.slice(0, -6)) : commands.has(name)).toBe(true);
+    const linked = Object.values(texts).flatMap((text) =>
+      [...text.matchAll(/\(command:(farcall\.[\w.]+)\)/g)].map(([, name]) => name!),
+    );
+    for (const name of linked)
+      expect(name.endsWith(".focus") ? views.has(name.slice(0, -6)) : commands.has(name)).toBe(true);
     for (const { completionEvents } of contributes.walkthroughs[0]!.steps) {
       for (const event of completionEvents) {
         const [kind, name = ""] = event.split(":");
@@ -81,11 +91,14 @@ describe("the manifest", () => {
     expect(steps.length).toBeLessThanOrEqual(6);
     for (const { media } of steps) expect(existsSync(join(root, media.svg)), media.svg).toBe(true);
     for (const { url } of contributes.jsonValidation) expect(existsSync(join(root, url))).toBe(true);
-    for (const views of Object.values(contributes.views)) for (const { icon } of views) expect(existsSync(join(root, icon))).toBe(true);
+    for (const views of Object.values(contributes.views))
+      for (const { icon } of views) expect(existsSync(join(root, icon))).toBe(true);
   });
 
   it("says what each choice of a setting means, reads every setting in the code, and keeps risky ones from folders", () => {
-    const code = globSync("extension/**/*.ts", { cwd: root }).map((file) => read(file)).join("\n");
+    const code = globSync("extension/**/*.ts", { cwd: root })
+      .map((file) => read(file))
+      .join("\n");
     for (const [name, property] of Object.entries(contributes.configuration.properties)) {
       if (property.enum) expect(property.enumDescriptions).toHaveLength(property.enum.length);
       expect(code, name).toContain(`"${name.slice("farcall.".length)}"`);
@@ -111,12 +124,16 @@ describe("texts", () => {
 describe("pages", () => {
   it("never make elements out of text from afar", () => {
     for (const file of globSync("webview/**/*.{ts,tsx}", { cwd: root })) {
-      expect(read(file), file).not.toMatch(/innerHTML|outerHTML|insertAdjacentHTML|dangerouslySetInnerHTML|document\.write/);
+      expect(read(file), file).not.toMatch(
+        /innerHTML|outerHTML|insertAdjacentHTML|dangerouslySetInnerHTML|document\.write/,
+      );
     }
   });
 
   it("know the component toolkit in one file only", () => {
-    const naming = globSync("{webview,extension}/**/*.{ts,tsx}", { cwd: root }).filter((file) => read(file).includes("webview-ui-toolkit"));
+    const naming = globSync("{webview,extension}/**/*.{ts,tsx}", { cwd: root }).filter((file) =>
+      read(file).includes("webview-ui-toolkit"),
+    );
     expect(naming).toEqual([join("webview", "ui", "toolkit.ts")]);
   });
 });

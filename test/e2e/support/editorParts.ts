@@ -9,7 +9,8 @@ interface Box {
   height: number;
 }
 
-const waitMs = 45_000;
+/** The first webview of a window takes long on a busy machine. */
+const waitMs = 90_000;
 
 export interface LensPlace {
   /** The line that the lens stands above. */
@@ -47,12 +48,12 @@ async function lensAbove(page: Page, lenses: Locator, line: number): Promise<Loc
 
 /** Waits for the document of the webview whose tab has this title, and which is in sight. */
 export async function findWebview(page: Page, title: string): Promise<Frame> {
-  const tab = page.locator(`.tab[aria-label^="${title},"]`).first();
+  // Behind a comma stands the group, where there are several.
+  const labelled = (tab: string) => page.locator(`${tab}[aria-label="${title}"], ${tab}[aria-label^="${title},"]`);
+  const tab = labelled(".tab").first();
   await tab.waitFor({ timeout: waitMs });
   await tab.click();
-  const group = page
-    .locator(".editor-group-container")
-    .filter({ has: page.locator(`.tab.active[aria-label^="${title},"]`) });
+  const group = page.locator(".editor-group-container").filter({ has: labelled(".tab.active") });
   const found = await until(() => documentWithin(page, group.locator(".editor-container").first()), Boolean, waitMs);
   if (!found) throw new Error(`The webview "${title}" showed no document.`);
   return found;

@@ -1,6 +1,7 @@
 import type { Locator, Page } from "playwright-core";
 
 const askAgainMs = 3_000;
+const openWithinMs = 20_000;
 
 /** The box at the top of the window: commands, files, and what extensions ask there. */
 export class QuickInput {
@@ -14,10 +15,17 @@ export class QuickInput {
 
   /** Opens it with `text` in it: a file's name, or `>` and a command. */
   async open(text: string): Promise<void> {
-    await this.#page.keyboard.press("Escape");
-    await this.#page.keyboard.press("F1");
-    await this.field.waitFor();
-    await this.field.fill(text);
+    const untilMs = Date.now() + openWithinMs;
+    for (;;) {
+      await this.#page.keyboard.press("Escape");
+      await this.#page.keyboard.press("F1");
+      // A box that was open goes away a moment later, and takes what was typed with it.
+      const isFilled = await this.field.fill(text, { timeout: 2_000 }).then(
+        () => true,
+        () => false,
+      );
+      if (isFilled || Date.now() > untilMs) return;
+    }
   }
 
   /**
@@ -33,7 +41,13 @@ export class QuickInput {
         () => true,
         () => false,
       );
-      if (isThere) return item.click();
+      const isPicked =
+        isThere &&
+        (await item.click({ timeout: askAgainMs }).then(
+          () => true,
+          () => false,
+        ));
+      if (isPicked) return;
       if (Date.now() > deadlineMs)
         throw new Error(`"${text}" offered no "${label}", only ${JSON.stringify(await this.labels())}.`);
     }

@@ -63,7 +63,7 @@ export class TreeView {
 }
 
 /** Chooses from the menu that is open, which ignores the mouse for a moment after it came. */
-async function chooseFromMenu(page: Page, action: string): Promise<void> {
+export async function chooseFromMenu(page: Page, action: string): Promise<void> {
   const items = page.locator(".monaco-menu .action-item:not(.disabled)");
   const wanted = new RegExp(`^\\s*${escaped(action)}\\s*$`);
   const item = items.filter({ has: page.locator(".action-label").filter({ hasText: wanted }) }).first();
