@@ -16,6 +16,17 @@ export default defineConfig({
         },
       },
       {
+        // The pages of the extension's panels in a real browser.
+        test: {
+          ...common,
+          name: "webview",
+          include: ["test/webview/**/*.test.ts"],
+          globalSetup: "./test/webview/globalSetup.ts",
+          maxWorkers: 2,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
         // The extension in a real VS Code. Last and one at a time: a browser and an editor want both cores.
         test: {
           ...common,

@@ -9,6 +9,7 @@ const checks: [name: string, command: string, ...args: string[]][] = [
   ["format", join(bin, "oxfmt"), "--check", "."],
   ["lint", join(bin, "oxlint"), "--type-aware", "--deny-warnings"],
   ["types", join(bin, "tsc"), "-p", "."],
+  ["types of pages", join(bin, "tsc"), "-p", "webview"],
   ["unused", join(bin, "knip")],
   ["build", process.execPath, join(root, "scripts/build.ts"), "--types"],
   ["test", join(bin, "vitest"), "run"],

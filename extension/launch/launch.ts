@@ -142,7 +142,7 @@ async function open(farcall: Farcall, what: What, signal: AbortSignal, report: (
   return { module };
 }
 
-export function functionLabel({ file, export: name }: { file: string; export: string }): string {
+function functionLabel({ file, export: name }: { file: string; export: string }): string {
   return `${file}#${name}`;
 }
 

@@ -5,7 +5,7 @@ import type { ExportedFunction } from "./scanExports.ts";
 
 /** The exported functions of documents. The parser is loaded at the first question. */
 
-export const languages = ["typescript", "typescriptreact", "javascript", "javascriptreact"] as const;
+const languages = ["typescript", "typescriptreact", "javascript", "javascriptreact"] as const;
 type Language = (typeof languages)[number];
 
 /** Virtual documents have no file to bundle. */

@@ -2,7 +2,7 @@ import type { Comment } from "./syntax.ts";
 
 /** Reading JSDoc: what is said before the tags, and what `@param` and `@returns` say. */
 
-export interface DocParam {
+interface DocParam {
   type?: string;
   optional: boolean;
   rest: boolean;
@@ -37,7 +37,7 @@ export function docBefore(text: string, comments: readonly Comment[], offset: nu
 }
 
 /** `body` is what stands between the opening and the closing of the comment. */
-export function readDoc(body: string): Doc {
+function readDoc(body: string): Doc {
   const plain = body
     .split(/\r\n|\r|\n/)
     .map((line) => line.replace(/^\s*\*? ?/, "").trimEnd())

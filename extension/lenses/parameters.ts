@@ -4,7 +4,7 @@ import { shapeOf, type Shape } from "./typeShape.ts";
 
 /** What a form asks for each parameter of a function, and the arguments that come of it. */
 
-export { choiceText, parseField, type ChoiceValue, type Field, type FieldError, type Parsed } from "./fields.ts";
+export { choiceText, parseField, type Field, type FieldError } from "./fields.ts";
 
 type FieldInput = Pick<Param, "type" | "optional" | "rest" | "default">;
 

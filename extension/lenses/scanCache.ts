@@ -3,7 +3,7 @@ import type { ReadModule } from "./reExports.ts";
 
 /** The exported functions of open documents: each version is scanned once, and typing does not make them vanish. */
 
-export interface ScannedDocument {
+interface ScannedDocument {
   /** Documents are told apart by it. */
   uri: string;
   /** Other after each change of the text. */

@@ -7,13 +7,13 @@ import type { FunctionKind } from "./targets.ts";
 
 /** The functions a module exports, as its text says: where a lens goes, and what a form has to ask. */
 
-export type { Param, FunctionKind, ScanLanguage };
+export type { ScanLanguage };
 
 /**
  * Why a function cannot be called from outside: a dot in its name, which would be read as `Class.method`; a static
  * method with a name every class has (`name`, `length`); a parameter that must be a function, which cannot be sent.
  */
-export type NotCallable = "dotted-name" | "reserved-name" | "takes-function";
+type NotCallable = "dotted-name" | "reserved-name" | "takes-function";
 
 export interface ExportedFunction {
   /** How it is reached from outside: `wordCounts`, `default`, `Class.method`. */

@@ -10,7 +10,7 @@ export type { Expression };
 
 export type ClassNode = Of<Statement, "ClassDeclaration"> | Of<Expression, "ClassExpression">;
 export type ClassMember = ClassNode["body"]["body"][number];
-export type ObjectNode = Of<Expression, "ObjectExpression">;
+type ObjectNode = Of<Expression, "ObjectExpression">;
 export type FunctionNode =
   | Of<Statement, "FunctionDeclaration">
   | Of<Expression, "FunctionExpression" | "ArrowFunctionExpression">

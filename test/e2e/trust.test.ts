@@ -18,7 +18,11 @@ describe("an untrusted folder", () => {
 
   it("runs nothing, bundles nothing and reads no settings until it is trusted", async () => {
     const { window, home } = opened;
-    await window.answerDialog(/No, I don't trust/).catch(() => undefined);
+    const isAsked = await window.dialog.waitFor({ timeout: 5_000 }).then(
+      () => true,
+      () => false,
+    );
+    if (isAsked) await window.answerDialog(/No, I don't trust/);
     await window.openFile("evil.ts");
     await window.showContainer("Farcall");
     await window.view("Runs").pane.getByText("Nothing of this folder runs before you trust it.").waitFor();

@@ -115,7 +115,9 @@ describe("texts", () => {
 
   it("have their placeholders numbered from 0 without gaps", () => {
     for (const text of Object.keys(JSON.parse(readFileSync(bundleFile, "utf8")) as Record<string, string>)) {
-      const used = [...new Set([...text.matchAll(/\{(\d+)\}/g)].map(([, number]) => Number(number)))].sort();
+      const used = [...new Set([...text.matchAll(/\{(\d+)\}/g)].map(([, number]) => Number(number)))].sort(
+        (a, b) => a - b,
+      );
       expect(used, text).toEqual(used.map((_, i) => i));
     }
   });
