@@ -7,6 +7,7 @@ import type { Inputs } from "../../runtime/spec/inputs.ts";
 import { jsonLines } from "../../runtime/inputs/jsonLines.ts";
 import { previewInput } from "../../runtime/inputs/preview.ts";
 import { openInput } from "../../runtime/inputs/source.ts";
+import { pruneFolder } from "../prune.ts";
 
 /** Where the inputs of a map come from. A module's exports are run in a process of their own, never in the editor's. */
 
@@ -25,6 +26,8 @@ interface Options {
   signal: AbortSignal;
 }
 
+/** Pasted inputs are kept this long after they were last used, so that their runs can be repeated. */
+const keptDays = 90;
 const shownInputs = 3;
 const countedInputs = 1_000_000;
 const countWithinMs = 4_000;
@@ -104,6 +107,7 @@ export async function pasted(text: string, folder: string): Promise<string> {
   const name = createHash("sha256").update(lines).digest("hex").slice(0, 16);
   const file = join(folder, `${name}.${isArray ? "json" : "jsonl"}`);
   await mkdir(folder, { recursive: true, mode: 0o700 });
+  await pruneFolder(folder, keptDays);
   await writeFile(file, isArray ? lines : `${lines}\n`, { mode: 0o600 });
   return file;
 }

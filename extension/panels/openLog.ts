@@ -1,17 +1,23 @@
 import { createWriteStream } from "node:fs";
-import { stat } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import * as vscode from "vscode";
 import type { Run } from "../../runtime/index.ts";
 import { plainText } from "../../runtime/spec/text.ts";
+import type { Farcall } from "../farcall.ts";
+import { pruneFolder } from "../prune.ts";
 
 /** All that a run printed, as a file in an editor. */
 const maxEditorBytes = 50 * 1024 * 1024;
 
-export async function openFullLog(run: Run): Promise<void> {
-  const file = join(tmpdir(), `farcall-${run.id}.log`);
+const keptDays = 7;
+
+export async function openFullLog(farcall: Farcall, run: Run): Promise<void> {
+  const folder = join(farcall.context.globalStorageUri.fsPath, "logs");
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await pruneFolder(folder, keptDays);
+  const file = join(folder, `${run.id}.log`);
   await vscode.window.withProgress(
     { location: vscode.ProgressLocation.Notification, title: vscode.l10n.t("Reading the log"), cancellable: true },
     async (_progress, token) => {

@@ -232,7 +232,7 @@ class RunPanel {
             message.view,
           );
         case "openFullLog":
-          return (await import("./openLog.ts")).openFullLog(await this.#run());
+          return (await import("./openLog.ts")).openFullLog(this.#farcall, await this.#run());
         case "control":
           return this.#control(message.to);
         case "repeat":
