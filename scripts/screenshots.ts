@@ -2,9 +2,9 @@
  * `npm run screenshots`: every scene in every theme, in a real VS Code. Those of the README go to
  * `media/screenshots`, the rest to `.cache/screenshots`. Names of scenes as arguments make only those.
  */
-import { readFile, symlink } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { Lab } from "../test/e2e/support/lab.ts";
+import { sceneFiles } from "../test/e2e/support/sceneProject.ts";
 import { readmeScenes, scenes } from "../test/e2e/support/scenes.ts";
 import { type Theme, themes } from "../test/e2e/support/window.ts";
 import { currentTarget } from "./packaging/targets.ts";
@@ -12,7 +12,6 @@ import { packageVsix } from "./packaging/vsix.ts";
 
 const root = join(import.meta.dirname, "..");
 const readmeThemes: ReadonlySet<string> = new Set(["Default Dark Modern", "Default Light Modern"]);
-const files = ["words.ts", "README.md"];
 
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !Object.hasOwn(scenes, name));
@@ -28,16 +27,13 @@ function fileFor(scene: string, theme: Theme): string {
 }
 
 const { path: vsix } = await packageVsix(currentTarget(), join(root, ".cache/screenshots"));
-const example = join(root, "examples/word-counts");
-const texts = await Promise.all(files.map(async (name) => [name, await readFile(join(example, name), "utf8")]));
-
+// Each scene goes on where the one before it stopped, so all of them are played, whichever are wanted.
+await using lab = await Lab.start({ vsix, files: sceneFiles, scale: 2 });
+const window = await lab.open();
 for (const [name, show] of Object.entries(scenes)) {
-  if (wanted.length > 0 && !wanted.includes(name)) continue;
-  // A lab for each, so that a scene is the same alone and after others.
-  await using lab = await Lab.start({ vsix, files: Object.fromEntries(texts) as Record<string, string>, scale: 2 });
-  await symlink(join(root, "node_modules"), join(lab.home.project, "node_modules"), "dir");
-  const window = await lab.open();
+  await window.setTheme("Default Dark Modern");
   await show(window);
+  if (wanted.length > 0 && !wanted.includes(name)) continue;
   for (const theme of Object.keys(themes) as Theme[]) {
     await window.setTheme(theme);
     const file = fileFor(name, theme);
