@@ -30,12 +30,13 @@ const { path: vsix } = await packageVsix(currentTarget(), join(root, ".cache/scr
 // Each scene goes on where the one before it stopped, so all of them are played, whichever are wanted.
 await using lab = await Lab.start({ vsix, files: sceneFiles, scale: 2 });
 const window = await lab.open();
+let shown: Theme = "Default Dark Modern";
 for (const [name, show] of Object.entries(scenes)) {
-  await window.setTheme("Default Dark Modern");
   await show(window);
   if (wanted.length > 0 && !wanted.includes(name)) continue;
   for (const theme of Object.keys(themes) as Theme[]) {
-    await window.setTheme(theme);
+    if (theme !== shown) await window.setTheme(theme);
+    shown = theme;
     const file = fileFor(name, theme);
     await window.screenshot(file);
     process.stdout.write(`${relative(root, file)}\n`);

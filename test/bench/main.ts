@@ -289,12 +289,38 @@ async function edit(): Promise<void> {
   });
 }
 
+async function extension(): Promise<void> {
+  const { activationTimesMs, mainBundleBytes, scanTimesMs } = await import("./extension.ts");
+  const alone = { beside: "", theirs: null };
+  const kilobytes = mainBundleBytes() / 1_000;
+  add({
+    what: "extension: main bundle",
+    ours: kilobytes,
+    ...alone,
+    unit: "kB",
+    bar: "≤ 150 kB",
+    met: kilobytes <= 150,
+  });
+  const scan = median(scanTimesMs());
+  add({
+    what: "extension: functions of 5,000 lines",
+    ours: scan,
+    ...alone,
+    unit: "ms",
+    bar: "< 30 ms",
+    met: scan < 30,
+  });
+  const activation = median(await activationTimesMs());
+  add({ what: "extension: activation", ours: activation, ...alone, unit: "ms", bar: "≤ 50 ms", met: activation <= 50 });
+}
+
 try {
   await warmCall();
   await noopMap();
   await million();
   await edit();
   await startUp();
+  await extension();
 } finally {
   await cluster("local").down({ force: true });
   await rm(home, { recursive: true, force: true });
