@@ -28,8 +28,9 @@ export async function exportsOfCommonJs(file: string): Promise<string[] | undefi
     const { exports, reexports } = lexer.parse(code);
     const names = exports.filter((name) => name !== "__esModule");
     // The lexer reads an object literal up to the first property that is no plain name.
-    const isObject = /\bmodule\.exports\s*=\s*\{/.test(code);
-    if (reexports.length > 0 || names.length === 0 || isObject) return undefined;
+    const literal = /\bmodule\.exports\s*=\s*\{([^}]*)/.exec(code)?.[1] ?? "";
+    const isCutShort = literal.split(",").some((part) => !/^\s*[\w$]*\s*$/.test(part));
+    if (reexports.length > 0 || names.length === 0 || isCutShort) return undefined;
     return [...new Set([...names, "default"])];
   } catch {
     return undefined;

@@ -66,6 +66,7 @@ describe("the source file", () => {
       "named.cjs": `exports.twice = (x) => 2 * x; module.exports.half = (x) => x / 2;`,
       "object.cjs": `const twice = (x) => 2 * x; module.exports = { twice };`,
       "function.cjs": `module.exports = (x) => 3 * x;`,
+      "mixed.cjs": `const a = 1; module.exports = { a, b: () => 2, c() { return 3 } };`,
       "all.cjs": `module.exports = require("./object.cjs");`,
       "typed.cts": `const n: number = 4; export = { four() { return n } };`,
     });
@@ -78,7 +79,7 @@ describe("the source file", () => {
     const typed = await bundle(join(folder, "typed.cts"));
     expect(typed.manifest.commonJs).toBe(true);
     expect(await run(typed, "m.four()")).toBe(4);
-    for (const name of ["function.cjs", "all.cjs"]) {
+    for (const name of ["function.cjs", "all.cjs", "mixed.cjs"]) {
       const made = await bundle(join(folder, name));
       expect(made.exports).toBeUndefined();
       checkExport(made, "anything");
