@@ -33,7 +33,9 @@ export default defineConfig({
           name: "e2e",
           include: ["test/e2e/**/*.test.ts"],
           globalSetup: "./test/e2e/support/globalSetup.ts",
-          testTimeout: 120_000,
+          // A click can miss what a busy editor moves at that moment.
+          retry: 2,
+          testTimeout: 240_000,
           hookTimeout: 120_000,
           maxWorkers: 1,
           sequence: { groupOrder: 1 },
