@@ -180,6 +180,10 @@ describe("mapping a function", () => {
     await run.tab("Results");
     const target = join(home.project, "out.jsonl");
     await run.press("JSON Lines");
+    await until(
+      () => window.quickInput.field.inputValue({ timeout: 1_000 }).catch(() => ""),
+      (text) => text.includes(".jsonl"),
+    );
     await window.quickInput.type(target);
     const text = await until(
       () => {
