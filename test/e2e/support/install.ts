@@ -109,9 +109,11 @@ function isInstalled(name: string): boolean {
 function run([command, ...args]: [string, ...string[]], cwd: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const path = `${dirname(process.execPath)}${delimiter}${process.env["PATH"]}`;
+    // What npm says of itself names the Node that npm test was started with, and install scripts believe it.
+    const { npm_config_user_agent: _, ...env } = process.env;
     const child = spawn(command, args, {
       cwd,
-      env: { ...process.env, PATH: path, DEBIAN_FRONTEND: "noninteractive" },
+      env: { ...env, PATH: path, DEBIAN_FRONTEND: "noninteractive" },
       stdio: ["ignore", "pipe", "pipe"],
     });
     let printed = "";
