@@ -3,11 +3,15 @@
  * called like the original, or mapped over many inputs; `runs` finds again what was begun.
  */
 import { Cluster, type ClusterOptions } from "./cluster/cluster.ts";
+import type { ClusterSpec } from "./spec/cluster.ts";
 import type { ListOptions, Run, Runs } from "./client/runs.ts";
 
-/** The cluster of this name. `local`, this machine, is always there. Nothing is started before it is needed. */
-export function cluster(spec: string | { name: string }, options?: ClusterOptions): Cluster {
-  return new Cluster(typeof spec === "string" ? spec : spec.name, options);
+/**
+ * The cluster of this name, or the one that is to be as the spec says. `local`, this machine, is always there. Nothing
+ * is started before it is needed.
+ */
+export function cluster(spec: string | ClusterSpec, options?: ClusterOptions): Cluster {
+  return new Cluster(spec, options);
 }
 
 let local: Cluster | undefined;
@@ -29,6 +33,7 @@ export { Envs } from "./client/envs.ts";
 export type { PickedOutcome, PickOptions } from "./client/pick.ts";
 export { type ListOptions, Run, type RunRequest, Runs } from "./client/runs.ts";
 export type { AgentStatus, EnvStatus, LogLine, RunRecord, RunState, Timeline } from "./protocol/messages.ts";
+export type { ClusterSpec } from "./spec/cluster.ts";
 export type { Compute, EnvSpec } from "./spec/env.ts";
 export { type ErrorCode, FarcallError } from "./spec/errors.ts";
 export type { MapOptions } from "./spec/map.ts";

@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { chmod, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { build, type BuildOptions } from "esbuild";
+import { withoutNatives } from "./withoutNatives.ts";
 
 const root = join(import.meta.dirname, "..");
 const dist = join(root, "dist");
@@ -35,12 +36,23 @@ await Promise.all([
     ...common,
     entryPoints: { index: "runtime/index.ts", cli: "runtime/cli/main.ts", extension: "extension/main.ts" },
     splitting: true,
+    plugins: [withoutNatives],
     // Beside the agent, which code in a chunk looks for beside itself.
     chunkNames: "chunk-[hash]",
   }),
   // What goes to nodes is one file each.
   build({ ...common, entryPoints: { agent: "runtime/agent/main.ts" }, minify: true, keepNames: true }),
   build({ ...common, entryPoints: { worker: "runtime/worker/main.ts" }, minify: true, keepNames: true }),
+  // Run there by `node -e`, before anything else is there.
+  build({
+    ...common,
+    entryPoints: { setup: "runtime/setup/main.ts" },
+    format: "cjs",
+    outExtension: { ".js": ".cjs" },
+    banner: {},
+    minify: true,
+    sourcemap: false,
+  }),
   // The pages of the editor's panels: VS Code's own browser runs them.
   build({
     ...common,

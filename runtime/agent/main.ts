@@ -3,11 +3,11 @@
  * serves a client, `files`, `envs` and `envRegistry` keep code, `pools` and `pool` keep replicas, `calls`, `maps` and `feed`
  * bring work to them, `runs` and `logs` keep the record, `reaper` ends what is left when this process dies.
  *
- * Started as `node agent.js FOLDER IDLE_MS`. Everything it keeps is below FOLDER, which only its owner can
+ * Started as `node agent.js FOLDER IDLE_MS`, with 0 for an agent that never ends by itself. Everything it keeps is below FOLDER, which only its owner can
  * read. It listens on a unix socket there (on Windows on a named pipe) and on nothing else.
  */
 import { createHash, randomBytes } from "node:crypto";
-import { chmodSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import { join } from "node:path";
 import { enableCompileCache } from "node:module";
@@ -16,6 +16,7 @@ import { WebSocketServer } from "ws";
 import type { AgentStatus } from "../protocol/messages.ts";
 import { SqliteQueue } from "../queue/sqlite.ts";
 import { FarcallError, messageOf } from "../spec/errors.ts";
+import { FileLock } from "../spec/fileLock.ts";
 import { ensurePrivateFolder } from "../spec/home.ts";
 import { farcallVersion } from "../spec/version.ts";
 import { maxFrameBytes } from "../transport/transport.ts";
@@ -26,7 +27,6 @@ import { Connection } from "./connection.ts";
 import { EnvRegistry } from "./envRegistry.ts";
 import { EnvStore } from "./envs.ts";
 import { FileStore } from "./files.ts";
-import { AgentLock } from "./lock.ts";
 import { RunLogs } from "./logs.ts";
 import { Maps } from "./maps.ts";
 import { OutcomeCache } from "./outcomeCache.ts";
@@ -54,11 +54,12 @@ export class Agent {
   readonly #maps: Maps;
   readonly #runs: RunStore;
   readonly #server: Server;
+  readonly #token: string;
   readonly #cleanup = new AsyncDisposableStack();
   #idleSinceMs = Date.now();
   #stopping: Promise<void> | undefined;
 
-  private constructor(folder: string, idleMs: number, queue: SqliteQueue, lock: AgentLock, warnings: string[]) {
+  private constructor(folder: string, idleMs: number, queue: SqliteQueue, lock: FileLock, warnings: string[]) {
     this.#idleMs = idleMs;
     this.#warnings.push(...warnings);
     this.#cleanup.use(lock);
@@ -110,7 +111,7 @@ export class Agent {
     const registry = new EnvRegistry({ database, envs, pools: this.#pools, maps: this.#maps, runs: this.#runs });
 
     const paths = agentPaths(folder);
-    const token = randomBytes(tokenBytes).toString("hex");
+    const token = (this.#token = randomBytes(tokenBytes).toString("hex"));
     writeFileSync(paths.token, token, { mode: 0o600 });
     this.#server = createServer((_request, response) => response.writeHead(426).end());
     const sockets = new WebSocketServer({
@@ -146,7 +147,7 @@ export class Agent {
   /** Starts an agent in a folder; undefined when one is running there. */
   static async start(folder: string, idleMs: number): Promise<Agent | undefined> {
     ensurePrivateFolder(folder);
-    const lock = AgentLock.acquire(join(folder, "agent.lock"));
+    const lock = FileLock.acquire(join(folder, "agent.lock"));
     if (!lock) return undefined;
     const warnings: string[] = [];
     const queue = await SqliteQueue.open(join(folder, "queue.db"), {
@@ -157,6 +158,7 @@ export class Agent {
     });
     const agent = new Agent(folder, idleMs, queue, lock, warnings);
     await agent.#listen(folder);
+    agent.#announce(folder);
     await agent.#maps.restore();
     agent.#watchIdle();
     return agent;
@@ -219,6 +221,15 @@ export class Agent {
     this.#cleanup.defer(() => rmSync(socket, { force: true }));
   }
 
+  /** Says in a file where it listens, for those who come over SSH and cannot work that out. */
+  #announce(folder: string): void {
+    const file = join(folder, "agent.address");
+    const address = { token: this.#token, socket: agentPaths(folder).socket, build: this.#build };
+    writeFileSync(`${file}.tmp`, JSON.stringify(address), { mode: 0o600 });
+    renameSync(`${file}.tmp`, file);
+    writeFileSync(join(folder, "agent.pid"), String(process.pid), { mode: 0o600 });
+  }
+
   #clients(): Connection[] {
     return [...this.#connections].filter((connection) => connection.isClient);
   }
@@ -228,6 +239,7 @@ export class Agent {
   }
 
   #watchIdle(): void {
+    if (this.#idleMs === 0) return;
     const everyMs = Math.min(5_000, Math.max(50, this.#idleMs / 10));
     const timer = setInterval(() => {
       void this.#activeRuns().then((activeRuns) => {

@@ -1,28 +1,25 @@
 import { toJson } from "../client/json.ts";
 import { Cluster } from "../cluster/cluster.ts";
+import { Registry } from "../cluster/registry.ts";
+import type { AgentStatus } from "../protocol/messages.ts";
 import { FarcallError } from "../spec/errors.ts";
+import { farcallHome } from "../spec/home.ts";
 import type { Invocation } from "./main.ts";
-import { flag, noMore } from "./options.ts";
+import { asked, flag, noMore } from "./options.ts";
 import { count, duration, paint, table } from "./terminal.ts";
 
-/** `farcall clusters`, `status` and `down`. */
+/** `farcall clusters` and `status`: what there is. */
 
-export async function clustersCommand({ words, values }: Invocation): Promise<number> {
+/** How long to wait for a cluster that is only listed. */
+const lookWithinMs = 8_000;
+
+export async function clustersCommand({ words, values, signal }: Invocation): Promise<number> {
   noMore(words, "farcall clusters");
-  const status = await statusOf("local");
-  const row = {
-    name: "local",
-    provider: "local",
-    state: status ? "up" : "down",
-    nodes: 1,
-    replicas: status?.replicas.length ?? 0,
-    activeRuns: status?.activeRuns ?? 0,
-    sinceMs: status?.startedAtMs ?? null,
-    usdPerHour: 0,
-  };
-  if (flag(values, "json")) process.stdout.write(`${toJson([row], 2)}\n`);
+  const names = ["local", ...new Registry(farcallHome()).names()];
+  const rows = await Promise.all(names.map((name) => rowOf(name, signal)));
+  if (flag(values, "json")) process.stdout.write(`${toJson(rows, 2)}\n`);
   else {
-    const shown = {
+    const shown = rows.map((row) => ({
       NAME: row.name,
       PROVIDER: row.provider,
       STATE: row.state,
@@ -31,24 +28,92 @@ export async function clustersCommand({ words, values }: Invocation): Promise<nu
       RUNS: String(row.activeRuns),
       SINCE: row.sinceMs === null ? "" : duration(Date.now() - row.sinceMs),
       "$/H": "0",
-    };
-    process.stdout.write(`${table([shown], ["NODES", "REPLICAS", "RUNS"])}\n`);
+    }));
+    process.stdout.write(`${table(shown, ["NODES", "REPLICAS", "RUNS"])}\n`);
   }
   return 0;
+}
+
+/** A cluster that cannot be reached soon is shown with what the registry has of it. */
+async function rowOf(name: string, signal: AbortSignal) {
+  await using cluster = new Cluster(name, { logs: "ignore" });
+  const { record } = cluster;
+  let status: AgentStatus | undefined;
+  let state: string = record?.state ?? "down";
+  try {
+    status = await within(lookWithinMs, cluster.status(), signal);
+    if (status) state = "up";
+    else if (state === "up") state = "idle";
+  } catch (error) {
+    signal.throwIfAborted();
+    state =
+      error instanceof FarcallError && error.code.startsWith("ssh.") ? error.code.slice("ssh.".length) : "unreachable";
+  }
+  return {
+    name,
+    provider: record?.provider ?? "local",
+    state,
+    nodes: record?.nodes.length ?? 1,
+    replicas: status?.replicas.length ?? 0,
+    activeRuns: status?.activeRuns ?? 0,
+    sinceMs: status?.startedAtMs ?? record?.sinceMs ?? null,
+    usdPerHour: 0,
+  };
+}
+
+async function within<T>(ms: number, promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => late.reject(new FarcallError("timeout", "No answer yet.")), ms);
+  const abort = () => late.reject(signal.reason as Error);
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    return await Promise.race([promise, late.promise]);
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", abort);
+  }
 }
 
 export async function statusCommand({ words, values }: Invocation): Promise<number> {
   const [name = "local", ...rest] = words;
   noMore(rest, "farcall status [NAME]");
-  const status = await statusOf(name);
+  await using cluster = new Cluster(name, { logs: "ignore", ...asked() });
+  const { record } = cluster;
+  const status = await cluster.status();
   if (flag(values, "json")) {
-    process.stdout.write(`${toJson(status ? { state: "up", ...status } : { state: "down" }, 2)}\n`);
+    const nodes = record
+      ? {
+          nodes: record.nodes.map(({ number, host, platform, cpus, memoryMiB }) => ({
+            number,
+            host,
+            platform,
+            cpus,
+            memoryMiB,
+          })),
+        }
+      : {};
+    const state = status ? "up" : (record?.state ?? "down");
+    process.stdout.write(`${toJson({ state, ...nodes, ...status }, 2)}\n`);
     return 0;
   }
   if (!status) {
-    process.stdout.write(`${name} is down. It comes up when it is first used.\n`);
-    return 0;
+    process.stdout.write(
+      record
+        ? `${name} is ${record.state === "up" ? "idle: its agent ended itself" : record.state}. It starts when it is next used.\n`
+        : `${name} is down. It comes up when it is first used.\n`,
+    );
   }
+  if (record) {
+    const rows = record.nodes.map((node) => ({
+      NODE: String(node.number),
+      HOST: node.host,
+      SYSTEM: node.platform ?? "",
+      CORES: node.cpus === null ? "" : String(node.cpus),
+      MIB: node.memoryMiB === null ? "" : count(node.memoryMiB),
+    }));
+    process.stdout.write(`${table(rows, ["NODE", "CORES", "MIB"])}\n`);
+  }
+  if (!status) return 0;
   process.stdout.write(
     [
       `${paint("bold", name, "stdout")} is up: agent ${status.version} (${status.build}), pid ${status.pid}, Node ${status.nodeVersion}`,
@@ -72,30 +137,6 @@ export async function statusCommand({ words, values }: Invocation): Promise<numb
   return 0;
 }
 
-export async function downCommand({ words, values }: Invocation): Promise<number> {
-  const [name, ...rest] = words;
-  if (name === undefined || rest.length > 0)
-    throw new FarcallError("usage", "One cluster is needed.", { hint: "Usage: farcall down NAME" });
-  const cluster = new Cluster(name, { logs: "ignore" });
-  try {
-    const wasUp = await cluster.down({ force: flag(values, "force") });
-    if (flag(values, "json")) process.stdout.write(`${toJson({ name, wasUp, state: "down" })}\n`);
-    else process.stderr.write(wasUp ? `${name} is down.\n` : `${name} was not up.\n`);
-    return 0;
-  } finally {
-    cluster.close();
-  }
-}
-
 function some(number: number, what: string): string {
   return `${count(number)} ${what}${number === 1 ? "" : "s"}`;
-}
-
-async function statusOf(name: string) {
-  const cluster = new Cluster(name, { logs: "ignore" });
-  try {
-    return await cluster.status();
-  } finally {
-    cluster.close();
-  }
 }

@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 /**
  * `farcall`: finds the command and gives it its options. The commands live in `call` (run, map), `inputs`, `runs`
- * (runs, logs, results, cancel) and `clusters`; they are loaded when called, so that help comes at once.
+ * (runs, logs, results, cancel), `clusters` (clusters, status), `lifecycle` (up, down, stop, start) and `ssh`; they are
+ * loaded when called, so that help comes at once.
  */
 import { parseArgs, type ParseArgsConfig } from "node:util";
 import nodeModule from "node:module";
@@ -165,17 +166,48 @@ const commands: Record<string, Command> = {
   },
   status: {
     usage: "farcall status [NAME]",
-    summary: "a cluster's agent and replicas",
+    summary: "a cluster's nodes, agent and replicas",
     options: {},
     help: [],
     run: async (invocation) => (await import("./clusters.ts")).statusCommand(invocation),
   },
+  up: {
+    usage: "farcall up NAME [--host USER@ADDRESS[:PORT]]",
+    summary: "make a cluster of your own machines, or see to it that it is up",
+    options: { host: { type: "string", multiple: true }, autostop: { type: "string" } },
+    help: [
+      ["--host HOST", "a machine to log in to: user@address, user@address:port, or a Host of your ssh config"],
+      ["--autostop T", "agents end after this long without work or clients, such as 10m; never (default: 10m)"],
+    ],
+    run: async (invocation) => (await import("./lifecycle.ts")).upCommand(invocation),
+  },
   down: {
     usage: "farcall down NAME",
-    summary: "end a cluster's agent and workers",
+    summary: "end a cluster, and remove everything of it from its machines",
+    options: { force: { type: "boolean" } },
+    help: [["--force", "also when runs are active, which are cancelled, or machines cannot be reached"]],
+    run: async (invocation) => (await import("./lifecycle.ts")).downCommand(invocation),
+  },
+  stop: {
+    usage: "farcall stop NAME",
+    summary: "end a cluster's agents and workers; what they keep stays, for `start`",
     options: { force: { type: "boolean" } },
     help: [["--force", "also when runs are active: they are cancelled"]],
-    run: async (invocation) => (await import("./clusters.ts")).downCommand(invocation),
+    run: async (invocation) => (await import("./lifecycle.ts")).stopCommand(invocation),
+  },
+  start: {
+    usage: "farcall start NAME",
+    summary: "start a cluster that was stopped",
+    options: {},
+    help: [],
+    run: async (invocation) => (await import("./lifecycle.ts")).startCommand(invocation),
+  },
+  ssh: {
+    usage: "farcall ssh NAME [NODE]",
+    summary: "log in to a node of a cluster; the first one unless a number is given",
+    options: {},
+    help: [],
+    run: async (invocation) => (await import("./ssh.ts")).sshCommand(invocation),
   },
 };
 

@@ -7,7 +7,9 @@ import { FarcallError, messageOf } from "../spec/errors.ts";
 import { isRunId } from "../spec/names.ts";
 import { projectEnv } from "../spec/project.ts";
 import type { LogLine } from "../protocol/messages.ts";
+import type { SshPrompter } from "../transport/ssh/auth.ts";
 import type { Invocation } from "./main.ts";
+import { terminalPrompter } from "./prompt.ts";
 
 /** Options of the command line, as what they mean. */
 
@@ -51,7 +53,19 @@ export function timeMs(values: Values, name: string): number | undefined {
 }
 
 export function openCluster(values: Values, logs: (line: LogLine) => void): Cluster {
-  return new Cluster(text(values, "on") ?? "local", { logs });
+  return new Cluster(text(values, "on") ?? "local", { logs, ...asked() });
+}
+
+/** For a cluster opened by the command line: whom to ask. */
+export function asked(): { prompter?: SshPrompter } {
+  const prompter = terminalPrompter();
+  return prompter ? { prompter } : {};
+}
+
+/** Every value of an option that may be given more than once. */
+export function texts(values: Values, name: string): string[] {
+  const value = values[name];
+  return Array.isArray(value) ? value.map(String) : value === undefined ? [] : [String(value)];
 }
 
 /**

@@ -8,7 +8,7 @@ import {
 } from "../protocol/messages.ts";
 import { type OnItem, Peer, type Received, type RequestOptions } from "../protocol/rpc.ts";
 import type { Provider } from "../providers/provider.ts";
-import { FarcallError } from "../spec/errors.ts";
+import { type ErrorCode, FarcallError } from "../spec/errors.ts";
 import { farcallVersion } from "../spec/version.ts";
 import type { Transport } from "../transport/transport.ts";
 
@@ -213,8 +213,16 @@ async function withSignal<T>(promise: Promise<T>, signal: AbortSignal): Promise<
   }
 }
 
+const lossCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  "connection.lost",
+  "agent.unreachable",
+  "ssh.unreachable",
+  "ssh.timeout",
+  "ssh.refused",
+]);
+
 export function isConnectionLoss(error: unknown): boolean {
-  return error instanceof FarcallError && (error.code === "connection.lost" || error.code === "agent.unreachable");
+  return error instanceof FarcallError && lossCodes.has(error.code);
 }
 
 /** Waits, with some jitter so that many clients do not come back at once. */

@@ -9,13 +9,19 @@ import { Runs } from "../client/runs.ts";
 import { isConnectionLoss, Session } from "../client/session.ts";
 import type { AgentStatus, LogLine, RunRecord } from "../protocol/messages.ts";
 import { LocalProvider } from "../providers/local/local.ts";
+import { checkClusterSpec, type ClusterSpec } from "../spec/cluster.ts";
 import type { EnvSpec } from "../spec/env.ts";
 import { FarcallError } from "../spec/errors.ts";
 import { farcallHome } from "../spec/home.ts";
-import { checkName } from "../spec/names.ts";
 import { plainLine } from "../spec/text.ts";
+import type { SshPrompter } from "../transport/ssh/auth.ts";
+import { Connections } from "./connections.ts";
+import { type ClusterRecord, Registry } from "./registry.ts";
+import { SshCluster, type UpOptions } from "./sshCluster.ts";
 
 export interface ClusterOptions {
+  /** Who is asked for passphrases, passwords and unknown host keys. Default: nobody, and what needs one fails. */
+  prompter?: SshPrompter;
   /** Folder of this Farcall's agent, records and caches. Default: `FARCALL_HOME`, and without that `~/.farcall`. */
   home?: string;
   /**
@@ -59,25 +65,42 @@ export class Cluster implements AsyncDisposable {
   readonly envs: Envs;
   readonly #session: Session;
   readonly #cacheFolder: string;
+  readonly #connections: Connections;
+  /** Undefined for the local cluster. */
+  readonly #machines: SshCluster | undefined;
 
-  constructor(name: string, options: ClusterOptions = {}) {
-    this.name = checkName("cluster", name);
-    if (name !== "local") {
-      throw new FarcallError("cluster.unknown", `There is no cluster ${JSON.stringify(name)}.`, {
-        hint: "The cluster `local`, this machine, is always there.",
-      });
-    }
+  constructor(spec: string | ClusterSpec, options: ClusterOptions = {}) {
+    const checked = checkClusterSpec(typeof spec === "string" ? { name: spec } : spec);
+    this.name = checked.name;
     const home = options.home === undefined ? farcallHome() : resolve(options.home);
     this.#cacheFolder = join(home, "cache", "vendor");
+    this.#connections = new Connections(home, options.prompter);
+    const registry = new Registry(home);
+    if (this.name !== "local") {
+      if (!checked.hosts) registry.need(this.name);
+      this.#machines = new SshCluster({ registry, connections: this.#connections, spec: checked });
+    }
     const { logs = "inherit" } = options;
     this.#session = new Session({
-      provider: new LocalProvider(home),
+      provider: this.#machines ?? new LocalProvider(home),
       onConnect: (session) => {
         if (logs !== "ignore") void followLogs(session, logs === "inherit" ? printLine : logs);
       },
     });
     this.runs = new Runs(this.#session, new Cursors(home));
     this.envs = new Envs(this.#session);
+  }
+
+  /** What the registry has on a cluster of machines; undefined for `local`, and for one that was never brought up. */
+  get record(): ClusterRecord | undefined {
+    return this.#machines?.record;
+  }
+
+  /** Makes the cluster be up as its spec says, whatever there is of it already, and returns it. */
+  async up(options: UpOptions = {}): Promise<this> {
+    await this.#machines?.up(options);
+    await this.#session.connect(options.signal);
+    return this;
   }
 
   /** Brings the cluster up if it is not, and returns it. */
@@ -133,17 +156,30 @@ export class Cluster implements AsyncDisposable {
   }
 
   /**
-   * Ends the cluster's agent and all its workers. Refused with `run.state` while runs are active, unless
-   * `force` cancels them. Returns false when it was not up.
+   * Ends the cluster's agents and workers, and removes everything from machines that are not this one. Refused with
+   * `run.state` while runs are active, unless `force` cancels them. With `force` also a cluster whose machines cannot
+   * be reached is forgotten; `left` names those hosts. `wasUp` is whether there was an agent to end.
    */
-  async down(options: { force?: boolean } = {}): Promise<boolean> {
+  async down(options: { force?: boolean; signal?: AbortSignal } = {}): Promise<{ wasUp: boolean; left: string[] }> {
+    const { force = false, signal } = options;
+    const wasUp = await this.#stop(force).catch((error: unknown) => {
+      if (force && this.#machines && isConnectionLoss(error)) return false;
+      throw error;
+    });
+    return { wasUp, left: (await this.#machines?.remove({ force, signal })) ?? [] };
+  }
+
+  /** Ends the agents and workers and keeps everything on the machines, for `up` to go on from. Refused as `down` is. */
+  async stop(options: { force?: boolean } = {}): Promise<boolean> {
+    const wasUp = await this.#stop(options.force ?? false);
+    await this.#machines?.noteStopped();
+    return wasUp;
+  }
+
+  async #stop(force: boolean): Promise<boolean> {
     const connected = await this.#session.connectIfUp();
     if (!connected) return false;
-    const { value } = await this.#session.request(
-      "stop",
-      { force: options.force ?? false },
-      { timeoutMs: stopTimeoutMs },
-    );
+    const { value } = await this.#session.request("stop", { force }, { timeoutMs: stopTimeoutMs });
     if (!value.stopping) {
       throw new FarcallError("run.state", `The cluster ${this.name} has ${value.activeRuns} active runs.`, {
         hint: "Wait for them or cancel them; with --force they are cancelled.",
@@ -156,11 +192,12 @@ export class Cluster implements AsyncDisposable {
   /** Ends the connection. Runs go on. */
   close(): void {
     this.#session.close();
+    void this.#connections.close();
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    this.close();
-    return Promise.resolve();
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#session.close();
+    await this.#connections.close();
   }
 }
 

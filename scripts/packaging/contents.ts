@@ -20,6 +20,7 @@ export function expectedFiles(target: Target): ExpectedFiles {
       "extension/changelog.md",
       "extension/LICENSE.txt",
       ...["index", "cli", "agent", "worker", "extension"].map((name) => `extension/dist/${name}.js`),
+      "extension/dist/setup.cjs",
       `${esbuild}/package.json`,
       `${esbuild}/LICENSE.md`,
       `${esbuild}/lib/main.js`,

@@ -1,8 +1,10 @@
+import { connect, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import ssh2, { type Client, type ClientChannel } from "ssh2";
 import { FarcallError, messageOf } from "../../spec/errors.ts";
 import { authHandler, type SshPrompter } from "./auth.ts";
 import { type HostKeyTrust, hostKeyAlgorithms, verifyHostKey } from "./hostKeys.ts";
+import { setReferenced } from "../stream.ts";
 import type { SshTarget } from "./target.ts";
 
 /**
@@ -35,8 +37,8 @@ export interface CommandOptions {
   maxOutputBytes?: number;
 }
 
-/** A link is dead after this long without an answer: three of these and the time until the next. */
 const keepaliveEveryMs = 5_000;
+/** So many unanswered in a row mean that the link is dead; counted, as this process may have slept in between. */
 const keepalivesMissed = 3;
 const maxStderrChars = 16 * 1024;
 
@@ -55,12 +57,16 @@ export class SshConnection implements AsyncDisposable {
   readonly closed: Promise<FarcallError | undefined>;
   readonly #client: Client;
   readonly #through: SshConnection | undefined;
+  readonly #socket: Socket | Duplex;
   #isClosed = false;
   #closing = false;
+  /** Streams and commands for the sake of which the process must not end. */
+  #holds = 0;
 
-  private constructor(target: SshTarget, client: Client, through: SshConnection | undefined) {
+  private constructor(target: SshTarget, client: Client, socket: Socket | Duplex, through: SshConnection | undefined) {
     this.target = target;
     this.#client = client;
+    this.#socket = socket;
     this.#through = through;
     let reason: Error | undefined;
     this.closed = new Promise((resolve) => {
@@ -102,9 +108,11 @@ export class SshConnection implements AsyncDisposable {
     through: SshConnection | undefined,
   ): Promise<SshConnection> {
     const { hostKeys, signal, timeoutMs = 20_000 } = options;
-    const sock = await through?.dialTcp(target.host, target.port, signal);
+    const socket =
+      (await through?.dialTcp(target.host, target.port, signal)) ??
+      connect({ host: target.host, port: target.port, noDelay: true });
     const client = new ssh2.Client();
-    const connection = new SshConnection(target, client, through);
+    const connection = new SshConnection(target, client, socket, through);
     const clock = new PausingTimer(timeoutMs);
     const prompter = options.prompter && clock.whileAsking(options.prompter);
     const trust: HostKeyTrust = prompter
@@ -121,15 +129,11 @@ export class SshConnection implements AsyncDisposable {
     client.on("close", () =>
       ready.reject(refusal ?? asSshError(target, new Error("the connection was closed"), tried)),
     );
-    // Each small message would otherwise wait up to 40 ms for the answer to the one before.
-    client.on("connect", () => client.setNoDelay(true));
     try {
       client.connect({
-        ...(sock ? { sock } : { host: target.host, port: target.port }),
+        sock: socket,
         username: target.user,
         readyTimeout: 0,
-        keepaliveInterval: keepaliveEveryMs,
-        keepaliveCountMax: keepalivesMissed,
         algorithms: { serverHostKey: hostKeyAlgorithms(target, trust) as never, cipher: [...ciphers] },
         hostVerifier: (key: Buffer, accept: (valid: boolean) => void) => {
           verifyHostKey(target, key, trust).then(
@@ -143,6 +147,8 @@ export class SshConnection implements AsyncDisposable {
         authHandler: authHandler(target, prompter, tried),
       });
       await ready.promise;
+      connection.#watch();
+      connection.#release();
       return connection;
     } catch (error) {
       connection.#closing = true;
@@ -165,6 +171,15 @@ export class SshConnection implements AsyncDisposable {
    * comes from anywhere else goes in as input.
    */
   async run(command: string, options: CommandOptions = {}): Promise<CommandResult> {
+    this.#hold();
+    try {
+      return await this.#run(command, options);
+    } finally {
+      this.#release();
+    }
+  }
+
+  async #run(command: string, options: CommandOptions): Promise<CommandResult> {
     const { input, signal, timeoutMs = 30_000, maxOutputBytes = 2 ** 20 } = options;
     const channel = await this.#channel<ClientChannel>((take) => this.#client.exec(command, take), signal);
     const { promise, resolve, reject } = Promise.withResolvers<CommandResult>();
@@ -213,14 +228,33 @@ export class SshConnection implements AsyncDisposable {
     }
   }
 
-  /** A stream to a unix socket on the machine. */
-  dialSocket(path: string, signal?: AbortSignal): Promise<Duplex> {
-    return this.#channel<Duplex>((take) => this.#client.openssh_forwardOutStreamLocal(path, take), signal);
+  /** A login shell, in a terminal where one is described. `ended` gives its exit status. */
+  async shell(
+    terminal: { term: string; columns: number; rows: number } | undefined,
+  ): Promise<{ stream: Duplex; ended: Promise<number>; resize(columns: number, rows: number): void }> {
+    this.#hold();
+    const pty = terminal ? { term: terminal.term, cols: terminal.columns, rows: terminal.rows } : false;
+    const channel = await this.#channel<ClientChannel>((take) => this.#client.shell(pty, take), undefined);
+    let status = 0;
+    channel.stderr.pipe(process.stderr, { end: false });
+    channel.on("exit", (code: number | null) => (status = code ?? 1));
+    const ended = new Promise<number>((resolve) => channel.once("close", () => resolve(status)));
+    void ended.then(() => this.#release());
+    return { stream: channel, ended, resize: (columns, rows) => channel.setWindow(rows, columns, 0, 0) };
+  }
+
+  /** A stream to a unix socket on the machine. It keeps the process alive until told otherwise, as a socket does. */
+  async dialSocket(path: string, signal?: AbortSignal): Promise<Duplex> {
+    return this.#held(
+      await this.#channel<Duplex>((take) => this.#client.openssh_forwardOutStreamLocal(path, take), signal),
+    );
   }
 
   /** A stream to a TCP port as seen from the machine. */
-  dialTcp(host: string, port: number, signal?: AbortSignal): Promise<Duplex> {
-    return this.#channel<Duplex>((take) => this.#client.forwardOut("127.0.0.1", 0, host, port, take), signal);
+  async dialTcp(host: string, port: number, signal?: AbortSignal): Promise<Duplex> {
+    return this.#held(
+      await this.#channel<Duplex>((take) => this.#client.forwardOut("127.0.0.1", 0, host, port, take), signal),
+    );
   }
 
   /** Ends the connection and waits until it is gone. Twice is fine. */
@@ -238,6 +272,50 @@ export class SshConnection implements AsyncDisposable {
     return this.close();
   }
 
+  /** Gives a stream the `ref` and `unref` of a socket. */
+  #held(stream: Duplex): Duplex {
+    let held = true;
+    const hold = (keep: boolean) => {
+      if (keep === held) return;
+      held = keep;
+      if (keep) this.#hold();
+      else this.#release();
+    };
+    this.#hold();
+    stream.once("close", () => hold(false));
+    return Object.assign(stream, { ref: () => hold(true), unref: () => hold(false) });
+  }
+
+  #hold(): void {
+    if (this.#holds++ === 0) setReferenced(this.#socket, true);
+  }
+
+  #release(): void {
+    if (--this.#holds <= 0) {
+      this.#holds = 0;
+      setReferenced(this.#socket, false);
+    }
+  }
+
+  /**
+   * Notices when the other side is silent. ssh2's own way of doing that keeps the process alive; what is asked here
+   * instead is to end a forwarding that there is not, which every server answers.
+   */
+  #watch(): void {
+    let unanswered = 0;
+    const timer = setInterval(() => {
+      if (unanswered++ >= keepalivesMissed) {
+        clearInterval(timer);
+        this.#client.emit("error", new Error("it does not answer any more"));
+        this.#client.destroy();
+        return;
+      }
+      this.#client.unforwardIn("127.0.0.1", 1, () => (unanswered = 0));
+    }, keepaliveEveryMs);
+    timer.unref();
+    void this.closed.then(() => clearInterval(timer));
+  }
+
   async #channel<C extends Duplex>(
     open: (take: (error: Error | undefined, channel: C) => void) => void,
     signal: AbortSignal | undefined,
@@ -252,6 +330,7 @@ export class SshConnection implements AsyncDisposable {
     const abort = () => opened.reject(signal?.reason as Error);
     signal?.addEventListener("abort", abort, { once: true });
     let wanted = true;
+    this.#hold();
     try {
       open((error, channel) => {
         if (error) opened.reject(refused(this.target, error));
@@ -268,6 +347,7 @@ export class SshConnection implements AsyncDisposable {
       wanted = false;
       throw error;
     } finally {
+      this.#release();
       signal?.removeEventListener("abort", abort);
     }
   }
@@ -388,5 +468,5 @@ function asSshError(
 
 function said(error: Error | undefined): string {
   if (!error) return "it was closed by the other side";
-  return /keepalive timeout/i.test(error.message) ? "it does not answer any more" : messageOf(error).replace(/\.$/, "");
+  return messageOf(error).replace(/\.$/, "");
 }

@@ -1,14 +1,16 @@
 import { renameSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 
+const pollMs = 20;
+
 /**
- * Sees to it that one agent at most runs in a folder.
+ * A lock that one process at most holds.
  *
- * The lock is SQLite's lock on an otherwise empty database: Node has no call to lock a file, and the
- * operating system frees this one however its owner dies, so there are no stale locks, no process ids to
- * compare, and nothing to time out.
+ * It is SQLite's lock on an otherwise empty database: Node has no call to lock a file, and the operating system
+ * frees this one however its owner dies, so there are no stale locks, no process ids to compare, and nothing to
+ * time out.
  */
-export class AgentLock implements Disposable {
+export class FileLock implements Disposable {
   readonly #database: DatabaseSync;
 
   private constructor(database: DatabaseSync) {
@@ -16,21 +18,32 @@ export class AgentLock implements Disposable {
   }
 
   /** Undefined when another process holds the lock. */
-  static acquire(file: string): AgentLock | undefined {
+  static acquire(file: string): FileLock | undefined {
     try {
-      return AgentLock.#open(file);
+      return FileLock.#open(file);
     } catch (error) {
       if (sqliteCode(error) !== notADatabase) throw error;
       renameSync(file, `${file}.corrupt-${Date.now()}`);
-      return AgentLock.#open(file);
+      return FileLock.#open(file);
     }
   }
 
-  static #open(file: string): AgentLock | undefined {
+  /** Waits until the lock is free. Undefined when it is not within `withinMs`; rejects with the signal's reason. */
+  static async wait(file: string, withinMs: number, signal?: AbortSignal): Promise<FileLock | undefined> {
+    const deadlineMs = performance.now() + withinMs;
+    for (;;) {
+      signal?.throwIfAborted();
+      const lock = FileLock.acquire(file);
+      if (lock || performance.now() > deadlineMs) return lock;
+      await new Promise((resolve) => setTimeout(resolve, pollMs * (0.5 + Math.random())));
+    }
+  }
+
+  static #open(file: string): FileLock | undefined {
     const database = new DatabaseSync(file);
     try {
       database.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE;");
-      return new AgentLock(database);
+      return new FileLock(database);
     } catch (error) {
       database.close();
       const code = sqliteCode(error);

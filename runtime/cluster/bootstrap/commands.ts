@@ -1,0 +1,123 @@
+/**
+ * The commands that are run on machines before Farcall's own program is there. They are constants, whatever the
+ * cluster: what varies goes in on standard input, where no shell can mistake it for something to do.
+ *
+ * They go through the user's login shell, which may be bash, dash, busybox or fish, so each is one word in single
+ * quotes handed to `sh`, and holds neither single quotes nor backslashes. They ask for no root, no Python and nothing
+ * but what POSIX has.
+ */
+
+/** Where everything of Farcall on a machine lies, in the home folder of the user logged in as. */
+export const nodeRoot = ".farcall-node";
+
+/** How a script reads the id of the cluster, and where that cluster lives. Sets `root` and `dir`. */
+const begin = `
+set -u
+umask 077
+LC_ALL=C
+export LC_ALL
+IFS= read -r id
+case "$id" in
+  ""|*[!0-9a-f]*) echo "farcall: no id"; exit 3;;
+esac
+case "\${HOME:-}" in
+  /?*) ;;
+  *) echo "farcall: HOME is not a folder of your own"; exit 3;;
+esac
+root="$HOME/${nodeRoot}"
+dir="$root/$id"
+`;
+
+function script(text: string): string {
+  if (/['\\]/.test(text)) throw new Error("a command for machines must hold neither single quotes nor backslashes");
+  return `exec sh -c '${text}'`;
+}
+
+/** Says what the machine is and has. Input: the id. Changes nothing. What is printed before `farcall-probe` is the user's own. */
+export const probeCommand = script(`${begin}
+echo
+echo farcall-probe
+say() { echo "$1=$2"; }
+say home "$HOME"
+say system "$(uname -s)"
+say machine "$(uname -m)"
+say hostname "$(hostname 2>/dev/null || uname -n)"
+say libc "$(getconf GNU_LIBC_VERSION 2>/dev/null || { ls /lib/ld-musl-* >/dev/null 2>&1 && echo musl; })"
+say cpus "$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null)"
+while read -r key value rest; do
+  case "$key" in MemTotal:) say memoryKiB "$value";; esac
+done </proc/meminfo
+df -Pk "$HOME" 2>/dev/null | {
+  read -r line
+  read -r device blocks used free rest
+  say freeKiB "$free"
+}
+if [ -w "$HOME" ]; then say writable yes; fi
+if [ -e "$root" ] && [ ! -O "$root" ]; then say foreign yes; fi
+for tool in tar gzip sha256sum curl wget setsid; do
+  if command -v "$tool" >/dev/null 2>&1; then say tool "$tool"; fi
+done
+say linger "$(loginctl show-user "$(id -un)" -p Linger 2>/dev/null)"
+for node in "$root"/node-*/bin/node "$(command -v node 2>/dev/null)" /usr/local/bin/node /usr/bin/node "$HOME"/.nvm/versions/node/*/bin/node "$HOME"/.local/share/fnm/node-versions/*/installation/bin/node "$HOME"/.volta/tools/image/node/*/bin/node; do
+  if [ -x "$node" ]; then say node "$("$node" -v 2>/dev/null) $node"; fi
+done
+for each in "$root"/*/cluster.json; do
+  if [ -r "$each" ]; then say cluster "$(cat "$each")"; fi
+done
+say build "$(cat "$dir/build" 2>/dev/null)"
+nvidia-smi -L 2>/dev/null | while read -r line; do say gpu "$line"; done
+echo farcall-end
+`);
+
+/**
+ * Runs Farcall's set-up program. Input: three lines (the id, the path of Node.js, the program in base64), then what
+ * the program reads.
+ */
+export const setupCommand = script(`${begin}
+IFS= read -r node
+IFS= read -r program
+exec "$node" -e "eval(String(Buffer.from(process.argv[1],process.argv[2])))" "$program" base64 "$dir"
+`);
+
+/** Where the agent listens and its token. Input: the id. Prints three lines: token, socket, build; nothing when no agent ran. */
+export const addressCommand = script(`${begin}
+echo
+echo farcall-address
+cat "$dir/agent.address" 2>/dev/null
+`);
+
+/**
+ * Ends what is left of the cluster on the machine and removes its folder, and all of Farcall when no other cluster is
+ * left. Input: the id. Does nothing to a folder that Farcall did not mark as its own.
+ */
+export const removeCommand = script(`${begin}
+if [ -d "$dir" ] && [ ! -L "$dir" ] && [ -f "$dir/owner" ]; then
+  for file in "$dir"/*.pid; do
+    if [ -r "$file" ]; then
+      read -r pid <"$file"
+      case "$pid" in
+        ""|*[!0-9]*) ;;
+        *) if grep -q "$dir" "/proc/$pid/cmdline" 2>/dev/null; then kill -9 "$pid" 2>/dev/null; fi;;
+      esac
+    fi
+  done
+  if [ -r /proc/self/environ ]; then
+    for file in /proc/[0-9]*/environ; do
+      if grep -q "FARCALL_NODE=$id" "$file" 2>/dev/null; then
+        pid="\${file#/proc/}"
+        kill -9 "\${pid%/environ}" 2>/dev/null
+      fi
+    done
+  fi
+  rm -rf "$dir"
+fi
+if [ -f "$root/owner" ] && [ ! -L "$root" ]; then
+  others=no
+  for each in "$root"/*/owner; do
+    if [ -e "$each" ]; then others=yes; fi
+  done
+  if [ "$others" = no ]; then rm -rf "$root"; fi
+fi
+if [ -e "$dir" ]; then echo "farcall: $dir could not be removed"; exit 4; fi
+echo farcall-removed
+`);

@@ -1,0 +1,80 @@
+import type { AgentLink, ConnectOptions, Provider } from "../providers/provider.ts";
+import type { AgentAddress } from "../setup/messages.ts";
+import { FarcallError } from "../spec/errors.ts";
+import { dialWebSocket } from "../transport/websocket.ts";
+import { nodeBuild } from "./bootstrap/build.ts";
+import { readAddress } from "./bootstrap/setup.ts";
+import type { Connections } from "./connections.ts";
+
+/** The agent on a node, reached over SSH. */
+export interface NodeAgentOptions {
+  connections: Connections;
+  host: string;
+  /** Of the cluster. */
+  id: string;
+  /** Starts the agent, putting this client's build there first where it is missing. */
+  start(signal: AbortSignal | undefined): Promise<AgentAddress>;
+}
+
+const endWithinMs = 10_000;
+const lookEveryMs = 50;
+
+export class NodeAgent implements Provider {
+  readonly name = "ssh";
+  readonly #options: NodeAgentOptions;
+  /** Where it listened last: most likely it still does, which saves asking. */
+  #address: AgentAddress | undefined;
+
+  constructor(options: NodeAgentOptions) {
+    this.#options = options;
+  }
+
+  async connect({ start, signal }: ConnectOptions): Promise<AgentLink> {
+    const { connections, host, id } = this.#options;
+    const remembered = this.#address;
+    this.#address = undefined;
+    const link = remembered && (await this.#dial(remembered, signal));
+    if (link) return link;
+    const address = await readAddress(await connections.to(host, signal), id, signal);
+    const found = address && (await this.#dial(address, signal));
+    if (found) return found;
+    if (!start) throw new FarcallError("agent.unreachable", `No agent is running on ${host}.`);
+    const started = await this.#dial(await this.#options.start(signal), signal);
+    if (started) return started;
+    throw new FarcallError("agent.start-failed", `The agent on ${host} came up and was gone at once.`, {
+      hint: "Its log is agent.log in the cluster's folder there.",
+      retryable: true,
+    });
+  }
+
+  /** Undefined when nobody listens there. */
+  async #dial(address: AgentAddress, signal: AbortSignal | undefined): Promise<AgentLink | undefined> {
+    const { connections, host } = this.#options;
+    const connection = await connections.to(host, signal);
+    try {
+      const stream = await connection.dialSocket(address.socket, signal);
+      const transport = await dialWebSocket(() => stream, { signal });
+      this.#address = address;
+      return { transport, token: address.token, expectedBuild: nodeBuild().hash };
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (error instanceof FarcallError && (error.code === "ssh.refused" || error.code === "agent.unreachable"))
+        return undefined;
+      throw error;
+    }
+  }
+
+  async ended(): Promise<void> {
+    const { connections, host, id } = this.#options;
+    this.#address = undefined;
+    const deadlineMs = Date.now() + endWithinMs;
+    while (Date.now() < deadlineMs) {
+      const connection = await connections.to(host);
+      const address = await readAddress(connection, id);
+      const stream = address && (await connection.dialSocket(address.socket).catch(() => undefined));
+      if (!stream) return;
+      stream.destroy();
+      await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
+    }
+  }
+}

@@ -1,0 +1,229 @@
+import { createHash, randomBytes } from "node:crypto";
+import {
+  closeSync,
+  fsyncSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import * as v from "valibot";
+import { FarcallError, isDiskFull, messageOf } from "../spec/errors.ts";
+import { FileLock } from "../spec/fileLock.ts";
+import { ensurePrivateFolder } from "../spec/home.ts";
+import { checkName } from "../spec/names.ts";
+
+/**
+ * The clusters that this user began, a file each in `FARCALL_HOME/clusters`: what was asked for, what came of it, and
+ * how far that got, written before each step so that a client that dies leaves nothing nobody knows of.
+ *
+ * A file is replaced whole (written aside, synced, renamed) and carries a checksum. Short changes are made under the
+ * lock of the cluster; bringing up and taking down is done under another, held throughout.
+ */
+const nodeSchema = v.object({
+  /** From 1 on; a number is never used again in a cluster. Node 1 was the first host. */
+  number: v.pipe(v.number(), v.integer(), v.minValue(1)),
+  host: v.string(),
+  /** Home folder there. */
+  home: v.nullable(v.string()),
+  /** Node.js program there. */
+  nodePath: v.nullable(v.string()),
+  /** Such as `linux x64`. */
+  platform: v.nullable(v.string()),
+  cpus: v.nullable(v.number()),
+  memoryMiB: v.nullable(v.number()),
+  /** Build of the agent that was last put there. */
+  build: v.nullable(v.string()),
+});
+export type NodeRecord = v.InferOutput<typeof nodeSchema>;
+
+const recordSchema = v.object({
+  schema: v.literal(1),
+  name: v.string(),
+  /** Names the cluster on its machines, so that one of the same name by somebody else is another. */
+  id: v.pipe(v.string(), v.regex(/^[0-9a-f]{12}$/)),
+  provider: v.literal("ssh"),
+  spec: v.object({
+    name: v.string(),
+    hosts: v.array(v.string()),
+    autostopMs: v.nullable(v.number()),
+  }),
+  state: v.picklist(["launching", "up", "stopped", "ending"]),
+  nodes: v.array(nodeSchema),
+  createdAtMs: v.number(),
+  /** When it last came to be in its state. */
+  sinceMs: v.number(),
+});
+export type ClusterRecord = v.InferOutput<typeof recordSchema>;
+
+const newestSchema = 1;
+const maxFileBytes = 8 * 2 ** 20;
+/** For changes of a few milliseconds. */
+const lockWithinMs = 10_000;
+
+export class Registry {
+  readonly #folder: string;
+
+  /** `home` is `FARCALL_HOME`. */
+  constructor(home: string) {
+    this.#folder = join(home, "clusters");
+  }
+
+  /** Names of the clusters, in alphabetical order. */
+  names(): string[] {
+    try {
+      const names = readdirSync(this.#folder).flatMap((file) => /^([a-z][a-z0-9-]{0,40})\.json$/.exec(file)?.[1] ?? []);
+      return names.sort();
+    } catch {
+      return [];
+    }
+  }
+
+  /** Undefined when there is no cluster of this name. Throws `registry.corrupt`. */
+  get(name: string): ClusterRecord | undefined {
+    const file = this.#file(checkName("cluster", name));
+    let text: string;
+    try {
+      if (statSync(file).size > maxFileBytes) throw corrupt(file, "it is far too large");
+      text = readFileSync(file, "utf8");
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+      if (cause instanceof FarcallError) throw cause;
+      throw new FarcallError(
+        "home.unusable",
+        `The record of the cluster ${name} cannot be read: ${messageOf(cause)}.`,
+        { cause },
+      );
+    }
+    return parse(file, text);
+  }
+
+  /** Throws `cluster.unknown`. */
+  need(name: string): ClusterRecord {
+    const record = this.get(name);
+    if (record) return record;
+    const names = ["local", ...this.names()].join(", ");
+    throw new FarcallError("cluster.unknown", `There is no cluster ${JSON.stringify(name)}.`, {
+      hint: `There are ${names}. \`farcall up ${name} --host user@address\` makes one.`,
+    });
+  }
+
+  /** Changes a record, or makes one of nothing, or with undefined removes it; what others changed meanwhile is seen. */
+  async change(
+    name: string,
+    change: (before: ClusterRecord | undefined) => ClusterRecord | undefined,
+  ): Promise<ClusterRecord | undefined> {
+    this.#ensureFolder();
+    using lock = await FileLock.wait(join(this.#folder, `${name}.lock`), lockWithinMs);
+    if (!lock) throw busy(name);
+    const after = change(this.get(name));
+    if (after) write(this.#file(name), after);
+    else rmSync(this.#file(name), { force: true });
+    return after;
+  }
+
+  /**
+   * Does what changes a cluster as a whole while nobody else does. Whoever comes second waits, and is told so;
+   * rejects with `cluster.busy` when that takes longer than `withinMs`.
+   */
+  async whole<T>(
+    name: string,
+    act: () => Promise<T>,
+    options: { withinMs: number; signal?: AbortSignal | undefined; onWait?: (() => void) | undefined },
+  ): Promise<T> {
+    this.#ensureFolder();
+    const file = join(this.#folder, `${name}.up.lock`);
+    let lock = FileLock.acquire(file);
+    if (!lock) {
+      options.onWait?.();
+      lock = await FileLock.wait(file, options.withinMs, options.signal);
+    }
+    if (!lock) throw busy(name);
+    try {
+      return await act();
+    } finally {
+      lock[Symbol.dispose]();
+    }
+  }
+
+  #ensureFolder(): void {
+    ensurePrivateFolder(join(this.#folder, ".."));
+    ensurePrivateFolder(this.#folder);
+  }
+
+  #file(name: string): string {
+    return join(this.#folder, `${name}.json`);
+  }
+}
+
+export function newClusterId(): string {
+  return randomBytes(6).toString("hex");
+}
+
+function parse(file: string, text: string): ClusterRecord {
+  let stored: { checksum?: unknown; record?: { schema?: unknown } };
+  try {
+    stored = JSON.parse(text) as typeof stored;
+  } catch {
+    throw corrupt(file, "it is not JSON");
+  }
+  if (stored?.checksum !== checksum(stored?.record)) throw corrupt(file, "its checksum is wrong");
+  if (typeof stored.record?.schema === "number" && stored.record.schema > newestSchema) {
+    throw new FarcallError("agent.version", `The record ${file} is of a newer Farcall.`, { hint: "Use that version." });
+  }
+  const parsed = v.safeParse(recordSchema, stored.record);
+  if (!parsed.success) throw corrupt(file, v.flatten(parsed.issues).root?.[0] ?? "it is not as expected");
+  return parsed.output;
+}
+
+function write(file: string, record: ClusterRecord): void {
+  const aside = `${file}.${process.pid}.${randomBytes(4).toString("hex")}.tmp`;
+  try {
+    const descriptor = openSync(aside, "wx", 0o600);
+    try {
+      writeFileSync(descriptor, `${JSON.stringify({ checksum: checksum(record), record }, undefined, 2)}\n`);
+      fsyncSync(descriptor);
+    } finally {
+      closeSync(descriptor);
+    }
+    renameSync(aside, file);
+    if (process.platform === "win32") return;
+    const folder = openSync(join(file, ".."), "r");
+    fsyncSync(folder);
+    closeSync(folder);
+  } catch (cause) {
+    rmSync(aside, { force: true });
+    throw new FarcallError(
+      isDiskFull(cause) ? "disk.full" : "home.unusable",
+      `Cannot write ${file}: ${messageOf(cause)}.`,
+      {
+        cause,
+        hint: "Set FARCALL_HOME to a folder that you own and can write to, with free space.",
+      },
+    );
+  }
+}
+
+function checksum(record: unknown): string {
+  return createHash("sha256")
+    .update(JSON.stringify(record) ?? "")
+    .digest("hex")
+    .slice(0, 32);
+}
+
+function corrupt(file: string, why: string): FarcallError {
+  return new FarcallError("registry.corrupt", `The record ${file} is damaged: ${why}.`, {
+    hint: "Move it away, then `farcall up NAME` with the same hosts finds the cluster again.",
+  });
+}
+
+function busy(name: string): FarcallError {
+  return new FarcallError("cluster.busy", `The cluster ${name} is being changed by somebody else.`, {
+    hint: "Wait until that is over; `farcall status` shows how far it is.",
+    retryable: true,
+  });
+}

@@ -1,0 +1,225 @@
+import type { AgentLink, ConnectOptions, Provider } from "../providers/provider.ts";
+import type { AgentAddress } from "../setup/messages.ts";
+import { type ClusterSpec, resolveClusterSpec, type ResolvedClusterSpec } from "../spec/cluster.ts";
+import { FarcallError } from "../spec/errors.ts";
+import { bring } from "./bootstrap/node.ts";
+import { probe, type Probe } from "./bootstrap/probe.ts";
+import { removeFrom } from "./bootstrap/setup.ts";
+import type { Connections } from "./connections.ts";
+import { NodeAgent } from "./nodeAgent.ts";
+import { type ClusterRecord, newClusterId, type NodeRecord, type Registry } from "./registry.ts";
+
+/**
+ * A cluster of machines that are reached over SSH: how it comes to be, is reached, stopped and removed. Every step may
+ * be the last one that a client lives to take; the next `up` goes on from what it finds.
+ */
+export interface SshClusterOptions {
+  registry: Registry;
+  connections: Connections;
+  /** With hosts a cluster to be made, or found to be there as asked for; without, one that is there. */
+  spec: ClusterSpec;
+}
+
+export interface UpOptions {
+  signal?: AbortSignal | undefined;
+  onProgress?: ((line: string) => void) | undefined;
+}
+
+/** Somebody else may be bringing the cluster up meanwhile. */
+const wholeWithinMs = 15 * 60_000;
+
+export class SshCluster implements Provider {
+  readonly name = "ssh";
+  readonly #options: SshClusterOptions;
+  #head: NodeAgent | undefined;
+  #headOf: string | undefined;
+
+  constructor(options: SshClusterOptions) {
+    this.#options = options;
+  }
+
+  /** Undefined when it was never brought up from here. */
+  get record(): ClusterRecord | undefined {
+    return this.#options.registry.get(this.#options.spec.name);
+  }
+
+  async connect(options: ConnectOptions): Promise<AgentLink> {
+    const { registry, spec } = this.#options;
+    const record = registry.get(spec.name) ?? (options.start && spec.hosts ? await this.up(options) : undefined);
+    if (!record) {
+      if (!options.start && spec.hosts)
+        throw new FarcallError("agent.unreachable", `The cluster ${spec.name} is not up.`);
+      return (registry.need(spec.name), undefined as never);
+    }
+    return this.#agentOf(record).connect(options);
+  }
+
+  async ended(): Promise<void> {
+    await this.#head?.ended();
+  }
+
+  /**
+   * Makes the cluster be up as its spec says: begins it, goes on with what was begun, or finds that all is well.
+   * Rejects with `cluster.changed` where the spec asks for what a cluster that is up cannot become.
+   */
+  async up({ signal, onProgress = () => undefined }: UpOptions = {}): Promise<ClusterRecord> {
+    const { registry, spec } = this.#options;
+    return registry.whole(spec.name, () => this.#up({ signal, onProgress }), {
+      withinMs: wholeWithinMs,
+      signal,
+      onWait: () => onProgress(`waiting: ${spec.name} is being brought up by somebody else`),
+    });
+  }
+
+  async #up({ signal, onProgress }: UpOptions & { onProgress: (line: string) => void }): Promise<ClusterRecord> {
+    const { registry, connections, spec } = this.#options;
+    const wanted = (before: ClusterRecord | undefined): ClusterRecord => {
+      if (before) return changed(before, spec);
+      if (!spec.hosts) return registry.need(spec.name);
+      return newRecord(resolveClusterSpec({ ...spec, hosts: spec.hosts }));
+    };
+    let record = (await registry.change(spec.name, wanted))!;
+    const isNew = record.nodes.every(({ build }) => build === null);
+    let untouched = isNew;
+    try {
+      const found = await Promise.all(
+        record.nodes.map(async (node) => {
+          const connection = await connections.to(node.host, signal);
+          return { node, connection, probe: await probe(connection, record.id, signal) };
+        }),
+      );
+      if (isNew) record = await this.#adopt(record, found[0]!.probe, onProgress);
+      untouched = false;
+      const brought = await Promise.all(
+        found.map(({ node, connection, probe: seen }) => bring(connection, record, node, seen, { signal, onProgress })),
+      );
+      const nodes = brought.map(({ node }) => node);
+      return (await registry.change(spec.name, (before) => before && enter({ ...before, nodes }, "up")))!;
+    } catch (error) {
+      // Nothing was put on any machine: then there is nothing to remember either.
+      if (untouched) await registry.change(spec.name, () => undefined);
+      throw error;
+    }
+  }
+
+  /** Takes the id of a cluster of this name that another client of the user brought up on these machines. */
+  async #adopt(record: ClusterRecord, head: Probe, onProgress: (line: string) => void): Promise<ClusterRecord> {
+    const there = head.clusters.find(({ name }) => name === record.name);
+    if (!there) return record;
+    onProgress(`joining the cluster ${record.name} that is there already`);
+    return (await this.#options.registry.change(record.name, (before) => before && { ...before, id: there.id }))!;
+  }
+
+  /** Starts the agent of a node that is in the record, as the record says. */
+  async #start(host: string, { signal, onProgress = () => undefined }: UpOptions): Promise<AgentAddress> {
+    const { registry, connections, spec } = this.#options;
+    const record = registry.need(spec.name);
+    const node = record.nodes.find((each) => each.host === host);
+    if (!node) throw new FarcallError("cluster.state", `${host} is no node of ${spec.name} any more.`);
+    const connection = await connections.to(host, signal);
+    const brought = await bring(connection, record, node, await probe(connection, record.id, signal), {
+      signal,
+      onProgress,
+    });
+    await registry.change(spec.name, (before) => before && enter(withNode(before, brought.node), "up"));
+    return brought.agent;
+  }
+
+  /** Notes that the agents were ended; everything stays on the machines. */
+  async noteStopped(): Promise<void> {
+    await this.#options.registry.change(this.#options.spec.name, (before) => before && enter(before, "stopped"));
+  }
+
+  /**
+   * Removes the cluster from its machines and from the registry. With `force` also when some of them cannot be
+   * reached: returns the hosts on which something may be left.
+   */
+  async remove({ force, signal }: { force: boolean; signal?: AbortSignal | undefined }): Promise<string[]> {
+    const { registry, connections, spec } = this.#options;
+    return registry.whole(
+      spec.name,
+      async () => {
+        const record = (await registry.change(spec.name, (before) => before && enter(before, "ending")))!;
+        const left = await Promise.all(
+          record.nodes.map(async ({ host }) => {
+            try {
+              await removeFrom(await connections.to(host, signal), record.id, signal);
+              return [];
+            } catch (error) {
+              if (!force) throw error;
+              return [host];
+            }
+          }),
+        );
+        await registry.change(spec.name, () => undefined);
+        return left.flat();
+      },
+      { withinMs: wholeWithinMs, signal },
+    );
+  }
+
+  #agentOf(record: ClusterRecord): NodeAgent {
+    const { connections } = this.#options;
+    const { host } = record.nodes[0]!;
+    const key = `${record.id} ${host}`;
+    if (!this.#head || this.#headOf !== key) {
+      this.#headOf = key;
+      this.#head = new NodeAgent({
+        connections,
+        host,
+        id: record.id,
+        start: (signal) => this.#start(host, { signal }),
+      });
+    }
+    return this.#head;
+  }
+}
+
+function newRecord(spec: ResolvedClusterSpec): ClusterRecord {
+  const nowMs = Date.now();
+  return {
+    schema: 1,
+    name: spec.name,
+    id: newClusterId(),
+    provider: "ssh",
+    spec,
+    state: "launching",
+    nodes: spec.hosts.map((host, at) => newNode(at + 1, host)),
+    createdAtMs: nowMs,
+    sinceMs: nowMs,
+  };
+}
+
+function newNode(number: number, host: string): NodeRecord {
+  return { number, host, home: null, nodePath: null, platform: null, cpus: null, memoryMiB: null, build: null };
+}
+
+/** The record as a changed spec would have it. Throws `cluster.changed` for what cannot be. */
+function changed(before: ClusterRecord, spec: ClusterSpec): ClusterRecord {
+  const { hosts = before.spec.hosts } = spec;
+  const missing = before.spec.hosts.filter((host) => !hosts.includes(host));
+  const added = hosts.filter((host) => !before.spec.hosts.includes(host));
+  if (missing.length > 0 || added.length > 0) {
+    const differences = [
+      ...(missing.length > 0 ? [`without ${missing.join(", ")}`] : []),
+      ...(added.length > 0 ? [`with ${added.join(", ")}`] : []),
+    ];
+    throw new FarcallError(
+      "cluster.changed",
+      `The cluster ${before.name} is there already, and not ${differences.join(" and ")}.`,
+      {
+        hint: `It has ${before.spec.hosts.join(", ")}. Take it down first, or choose another name.`,
+      },
+    );
+  }
+  const autostopMs = spec.autostopMs === undefined ? before.spec.autostopMs : spec.autostopMs;
+  return { ...before, spec: { ...before.spec, autostopMs } };
+}
+
+function enter(record: ClusterRecord, state: ClusterRecord["state"]): ClusterRecord {
+  return record.state === state ? record : { ...record, state, sinceMs: Date.now() };
+}
+
+function withNode(record: ClusterRecord, node: NodeRecord): ClusterRecord {
+  return { ...record, nodes: record.nodes.map((each) => (each.number === node.number ? node : each)) };
+}

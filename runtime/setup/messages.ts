@@ -1,0 +1,28 @@
+/** What a client asks of a node's set-up program, and what it is answered. Plain types: both ends are of one build. */
+export interface SetupRequest {
+  /** Files of the agent to put in place; their bytes follow the request in this order. */
+  build?: { hash: string; files: SetupFile[] };
+  /** Who this cluster is, for clients that find it on the machine. Kept as it is. */
+  cluster?: { id: string; name: string; createdAtMs: number; hosts: string[] };
+  /** What this node is in its cluster. Kept as it is. */
+  node?: { number: number };
+  /** Starts the agent unless it runs. */
+  start?: { idleMs: number | null; linger: boolean };
+}
+
+export interface SetupFile {
+  name: string;
+  sizeBytes: number;
+  sha256: string;
+  mode: number;
+}
+
+export type SetupAnswer =
+  | { ok: true; agent?: AgentAddress }
+  | { ok: false; code: string; message: string; hint?: string };
+
+export interface AgentAddress {
+  token: string;
+  socket: string;
+  build: string;
+}
