@@ -78,7 +78,8 @@ export class Cluster implements AsyncDisposable {
     const registry = new Registry(home);
     if (this.name !== "local") {
       if (!checked.hosts) registry.need(this.name);
-      this.#machines = new SshCluster({ registry, connections: this.#connections, spec: checked });
+      const cacheFolder = join(home, "cache");
+      this.#machines = new SshCluster({ registry, connections: this.#connections, cacheFolder, spec: checked });
     }
     const { logs = "inherit" } = options;
     this.#session = new Session({

@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import type { AgentLink, ConnectOptions, Provider } from "../providers/provider.ts";
 import type { AgentAddress } from "../setup/messages.ts";
 import { type ClusterSpec, resolveClusterSpec, type ResolvedClusterSpec } from "../spec/cluster.ts";
@@ -16,6 +17,8 @@ import { type ClusterRecord, newClusterId, type NodeRecord, type Registry } from
 export interface SshClusterOptions {
   registry: Registry;
   connections: Connections;
+  /** Where downloads are kept: `FARCALL_HOME/cache`. */
+  cacheFolder: string;
   /** With hosts a cluster to be made, or found to be there as asked for; without, one that is there. */
   spec: ClusterSpec;
 }
@@ -36,6 +39,10 @@ export class SshCluster implements Provider {
 
   constructor(options: SshClusterOptions) {
     this.#options = options;
+  }
+
+  get #bootstrap(): { cacheFolder: string } {
+    return { cacheFolder: join(this.#options.cacheFolder, "node") };
   }
 
   /** Undefined when it was never brought up from here. */
@@ -91,7 +98,9 @@ export class SshCluster implements Provider {
       if (isNew) record = await this.#adopt(record, found[0]!.probe, onProgress);
       untouched = false;
       const brought = await Promise.all(
-        found.map(({ node, connection, probe: seen }) => bring(connection, record, node, seen, { signal, onProgress })),
+        found.map(({ node, connection, probe: seen }) =>
+          bring(connection, record, node, seen, { ...this.#bootstrap, signal, onProgress }),
+        ),
       );
       const nodes = brought.map(({ node }) => node);
       return (await registry.change(spec.name, (before) => before && enter({ ...before, nodes }, "up")))!;
@@ -118,6 +127,7 @@ export class SshCluster implements Provider {
     if (!node) throw new FarcallError("cluster.state", `${host} is no node of ${spec.name} any more.`);
     const connection = await connections.to(host, signal);
     const brought = await bring(connection, record, node, await probe(connection, record.id, signal), {
+      ...this.#bootstrap,
       signal,
       onProgress,
     });

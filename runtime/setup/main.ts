@@ -103,7 +103,7 @@ function writeWhole(file: string, text: string): void {
 }
 
 const folder = process.argv.at(-1)!;
-main(folder)
+void main(folder)
   .catch((error: unknown): SetupAnswer => ({ ok: false, ...failureOf(error) }))
   .then((answer) => {
     process.stdout.write(`\nfarcall-setup ${JSON.stringify(answer)}\n`, () => process.exit(0));

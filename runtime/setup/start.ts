@@ -1,5 +1,5 @@
-import { spawn } from "node:child_process";
-import { closeSync, openSync, readFileSync, statSync } from "node:fs";
+import { spawn, type SpawnOptions, spawnSync } from "node:child_process";
+import { closeSync, openSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createConnection } from "node:net";
 import { basename, join } from "node:path";
 import { SetupFailure } from "./failure.ts";
@@ -33,44 +33,29 @@ rm -f "$dir/supervisor.pid"
 export async function startAgent(folder: string, start: NonNullable<SetupRequest["start"]>): Promise<AgentAddress> {
   const running = await answering(folder);
   if (running) return running;
+  let why: string | undefined;
   const logFile = join(folder, "agent.log");
   const log = openSync(logFile, "a", 0o600);
   const logFrom = statSync(logFile).size;
-  const words = ["-c", supervisor, "farcall-supervisor", process.execPath, folder, String(start.idleMs ?? 0)];
-  const environment = { ...process.env, FARCALL_NODE: basename(folder) };
-  const [command, args] = start.linger
-    ? [
-        "systemd-run",
-        [
-          "--user",
-          "--collect",
-          "--quiet",
-          `--unit=farcall-${basename(folder)}`,
-          `--setenv=FARCALL_NODE=${basename(folder)}`,
-          `--property=StandardOutput=append:${logFile}`,
-          `--property=StandardError=append:${logFile}`,
-          "/bin/sh",
-          ...words,
-        ],
-      ]
-    : ["/bin/sh", words];
-  const child = spawn(command as string, args as string[], {
+  // In a file: what starts it for a user who lingers would make something of the dollar signs in its text.
+  const script = join(folder, "supervise.sh");
+  writeFileSync(script, supervisor, { mode: 0o600 });
+  const words = ["/bin/sh", script, process.execPath, folder, String(start.idleMs ?? 0)];
+  // npm's cache would otherwise be left in the home folder when the cluster is gone.
+  const variables = { FARCALL_NODE: basename(folder), npm_config_cache: join(folder, "npm-cache") };
+  const options: SpawnOptions = {
     detached: true,
     stdio: ["ignore", log, log],
     cwd: folder,
-    env: environment,
-  });
+    env: { ...process.env, ...variables },
+  };
+  if (!start.linger || !startUnit(basename(folder), logFile, variables, words, options)) {
+    const child = spawn(words[0]!, words.slice(1), options);
+    child.on("error", (error) => (why = error.message));
+    child.on("exit", (status) => (why = `its supervisor ended with ${status}`));
+    child.unref();
+  }
   closeSync(log);
-  const ended = new Promise<string>((resolve) => {
-    child.on("error", (error) => resolve(error.message));
-    child.on("exit", (status) => {
-      // systemd-run ends once the unit is up.
-      if (!start.linger || status !== 0) resolve(`${command as string} ended with ${status}`);
-    });
-  });
-  child.unref();
-  let why: string | undefined;
-  void ended.then((reason) => (why = reason));
   const deadlineMs = Date.now() + withinMs;
   while (Date.now() < deadlineMs) {
     const address = await answering(folder);
@@ -83,6 +68,28 @@ export async function startAgent(folder: string, start: NonNullable<SetupRequest
     "agent.start-failed",
     `The agent did not come up${why === undefined ? ` within ${withinMs / 1_000} s` : ""}: ${said || why || "it said nothing"}`,
   );
+}
+
+/** As a unit of the user's own systemd, which keeps it when logins end. False where that does not work after all. */
+function startUnit(
+  id: string,
+  logFile: string,
+  variables: Record<string, string>,
+  words: readonly string[],
+  options: SpawnOptions,
+): boolean {
+  const uid = process.getuid?.() ?? 0;
+  const { status } = spawnSync(
+    "systemd-run",
+    [
+      ...["--user", "--collect", "--quiet", `--unit=farcall-${id}`],
+      ...Object.entries(variables).map(([name, value]) => `--setenv=${name}=${value}`),
+      ...["StandardOutput", "StandardError"].map((stream) => `--property=${stream}=append:${logFile}`),
+      ...words,
+    ],
+    { ...options, env: { XDG_RUNTIME_DIR: `/run/user/${uid}`, ...options.env }, timeout: withinMs },
+  );
+  return status === 0;
 }
 
 /** Where an agent listens that takes connections. */

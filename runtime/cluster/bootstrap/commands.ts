@@ -79,6 +79,46 @@ IFS= read -r program
 exec "$node" -e "eval(String(Buffer.from(process.argv[1],process.argv[2])))" "$program" base64 "$dir"
 `);
 
+/**
+ * Puts Node.js in place. Input: the id, the name of its folder, where to fetch the archive (`-` for the rest of the
+ * input), its SHA-256. Ends with 6 when the archive could not be fetched, 5 when it is not what it should be.
+ */
+export const installNodeCommand = script(`${begin}
+IFS= read -r name
+IFS= read -r source
+IFS= read -r sum
+case "$name" in
+  node-*[!0-9a-f]*) echo "farcall: no name"; exit 3;;
+esac
+done_() { echo; echo "farcall-node ${nodeRoot}/$name"; exit 0; }
+if [ -x "$root/$name/bin/node" ]; then done_; fi
+if [ -e "$root" ] && [ ! -f "$root/owner" ]; then echo "$root is there already and not of Farcall" >&2; exit 4; fi
+mkdir -p "$root" || exit 4
+echo farcall >"$root/owner" || exit 4
+aside="$root/.aside-$$"
+clean() { rm -rf "$aside"; }
+trap clean EXIT
+mkdir "$aside" || exit 4
+if [ "$source" = - ]; then
+  cat >"$aside/archive" || exit 4
+elif command -v curl >/dev/null 2>&1; then
+  curl -fsSL --connect-timeout 10 --max-time 800 -o "$aside/archive" "$source" || exit 6
+else
+  wget -q -T 10 -O "$aside/archive" "$source" || exit 6
+fi
+if command -v sha256sum >/dev/null 2>&1; then
+  echo "$sum  $aside/archive" | sha256sum -c - >/dev/null 2>&1 || { echo "the archive is damaged" >&2; exit 5; }
+fi
+mkdir "$aside/files" && tar -xzf "$aside/archive" -C "$aside/files" || exit 4
+for each in "$aside"/files/*/bin/node; do
+  found="\${each%/bin/node}"
+done
+"$found/bin/node" -v >/dev/null || { echo "the Node.js of the archive does not run there" >&2; exit 5; }
+mv "$found" "$root/$name" 2>/dev/null
+if [ -x "$root/$name/bin/node" ]; then done_; fi
+exit 4
+`);
+
 /** Where the agent listens and its token. Input: the id. Prints three lines: token, socket, build; nothing when no agent ran. */
 export const addressCommand = script(`${begin}
 echo

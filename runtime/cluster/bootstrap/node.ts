@@ -3,13 +3,15 @@ import { FarcallError } from "../../spec/errors.ts";
 import type { SshConnection } from "../../transport/ssh/connection.ts";
 import type { ClusterRecord, NodeRecord } from "../registry.ts";
 import { nodeBuild } from "./build.ts";
-import { probe, type Probe } from "./probe.ts";
+import { installNode } from "./nodeJs.ts";
+import type { Probe } from "./probe.ts";
 import { setUp } from "./setup.ts";
 
-/** Brings one machine to where its agent runs, whatever is there of it already, and says what it did. */
 export interface BootstrapOptions {
+  /** Where archives of Node.js are kept on this machine. */
+  cacheFolder: string;
   signal?: AbortSignal | undefined;
-  onProgress(line: string): void;
+  onProgress: (line: string) => void;
 }
 
 export interface Bootstrapped {
@@ -17,34 +19,20 @@ export interface Bootstrapped {
   agent: AgentAddress;
 }
 
-export async function bootstrap(
-  connection: SshConnection,
-  record: ClusterRecord,
-  node: NodeRecord,
-  options: BootstrapOptions,
-): Promise<Bootstrapped> {
-  const { signal } = options;
-  return bring(connection, record, node, await probe(connection, record.id, signal), options);
-}
-
-/** The same with a machine that was looked at already. */
+/** Brings a machine that was looked at to where its agent runs, whatever is there of it already. */
 export async function bring(
   connection: SshConnection,
   record: ClusterRecord,
   node: NodeRecord,
   found: Probe,
-  { signal, onProgress }: BootstrapOptions,
+  { cacheFolder, signal, onProgress }: BootstrapOptions,
 ): Promise<Bootstrapped> {
-  const nodePath = found.nodePaths[0];
-  if (nodePath === undefined) {
-    throw new FarcallError("node.unsupported", `${node.host} has no Node.js 24 or newer.`, {
-      hint: "Install it there, so that `node` is found in a login shell.",
-    });
-  }
+  const { id, name, createdAtMs, spec } = record;
+  const nodePath =
+    found.nodePaths[0] ?? (await installNode(connection, found, { id, cacheFolder, signal, onProgress }));
   const { hash } = nodeBuild();
   const withBuild = found.build !== hash;
   if (withBuild) onProgress(`${node.host}: sending the agent`);
-  const { id, name, createdAtMs, spec } = record;
   const agent = await setUp(
     connection,
     {

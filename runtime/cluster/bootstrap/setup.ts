@@ -42,7 +42,7 @@ export async function setUp(
   const answer = JSON.parse(text.slice(from + answerMark.length)) as SetupAnswer;
   if (answer.ok) return answer.agent;
   const code = isErrorCode(answer.code) ? answer.code : "node.install-failed";
-  throw new FarcallError(code, `Setting up ${host} failed: ${String(answer.message)}`, {
+  throw new FarcallError(code, `Setting up ${host} failed: ${answer.message}`, {
     hint:
       code === "disk.full"
         ? "Free some space there."

@@ -303,14 +303,19 @@ export class SshConnection implements AsyncDisposable {
    */
   #watch(): void {
     let unanswered = 0;
+    const give = (why: string) => {
+      clearInterval(timer);
+      this.#client.emit("error", new Error(why));
+      this.#client.destroy();
+    };
     const timer = setInterval(() => {
-      if (unanswered++ >= keepalivesMissed) {
-        clearInterval(timer);
-        this.#client.emit("error", new Error("it does not answer any more"));
-        this.#client.destroy();
-        return;
+      if (this.#isClosed || this.#closing) return clearInterval(timer);
+      if (unanswered++ >= keepalivesMissed) return give("it does not answer any more");
+      try {
+        this.#client.unforwardIn("127.0.0.1", 1, () => (unanswered = 0));
+      } catch (error) {
+        give(messageOf(error));
       }
-      this.#client.unforwardIn("127.0.0.1", 1, () => (unanswered = 0));
     }, keepaliveEveryMs);
     timer.unref();
     void this.closed.then(() => clearInterval(timer));
