@@ -82,7 +82,10 @@ function startUnit(
   const { status } = spawnSync(
     "systemd-run",
     [
-      ...["--user", "--collect", "--quiet", `--unit=farcall-${id}`],
+      "--user",
+      "--collect",
+      "--quiet",
+      `--unit=farcall-${id}`,
       ...Object.entries(variables).map(([name, value]) => `--setenv=${name}=${value}`),
       ...["StandardOutput", "StandardError"].map((stream) => `--property=${stream}=append:${logFile}`),
       ...words,

@@ -1,12 +1,10 @@
-import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { mkdir, rename, rm, stat } from "node:fs/promises";
-import { open } from "node:fs/promises";
-import { basename, isAbsolute, join } from "node:path";
+import { basename, isAbsolute } from "node:path";
 import { fileURLToPath } from "node:url";
-import { FarcallError, messageOf } from "../../spec/errors.ts";
+import { FarcallError } from "../../spec/errors.ts";
 import type { SshConnection } from "../../transport/ssh/connection.ts";
 import { installNodeCommand } from "./commands.ts";
+import { checksumOf, download, type DownloadOptions, parseAddress } from "./download.ts";
 import type { Probe } from "./probe.ts";
 
 /**
@@ -16,12 +14,8 @@ import type { Probe } from "./probe.ts";
  * `FARCALL_NODE_MIRROR` is where the official archives are to be had in closed networks (default
  * https://nodejs.org/dist). `FARCALL_NODE` names another archive: a file, or a URL with `#sha256=…`.
  */
-export interface InstallNodeOptions {
+export interface InstallNodeOptions extends DownloadOptions {
   id: string;
-  /** Where archives are kept: `FARCALL_HOME/cache/node`. */
-  cacheFolder: string;
-  signal?: AbortSignal | undefined;
-  onProgress: (line: string) => void;
 }
 
 interface Archive {
@@ -109,7 +103,7 @@ async function* lines(texts: readonly string[], content?: AsyncIterable<Buffer>)
 function archiveFor(arch: string): Archive {
   const named = process.env["FARCALL_NODE"];
   if (named) {
-    const url = isAbsolute(named) ? new URL(`file://${named}`) : parseUrl("FARCALL_NODE", named);
+    const url = isAbsolute(named) ? new URL(`file://${named}`) : parseAddress("FARCALL_NODE", named);
     const sha256 = /^#sha256=([0-9a-f]{64})$/i.exec(url.hash)?.[1]?.toLowerCase();
     if (url.protocol !== "file:" && sha256 === undefined) {
       throw new FarcallError("spec.invalid", `FARCALL_NODE is ${JSON.stringify(named)}, without a checksum.`, {
@@ -120,20 +114,8 @@ function archiveFor(arch: string): Archive {
     return { url, sha256 };
   }
   const mirror = (process.env["FARCALL_NODE_MIRROR"] || "https://nodejs.org/dist").replace(/\/$/, "");
-  const url = parseUrl("FARCALL_NODE_MIRROR", `${mirror}/v${version}/node-v${version}-linux-${arch}.tar.gz`);
+  const url = parseAddress("FARCALL_NODE_MIRROR", `${mirror}/v${version}/node-v${version}-linux-${arch}.tar.gz`);
   return { url, sha256: checksums[arch]! };
-}
-
-function parseUrl(variable: string, text: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url && ["http:", "https:", "file:"].includes(url.protocol)) return url;
-  throw new FarcallError(
-    "spec.invalid",
-    `${variable} is ${JSON.stringify(process.env[variable])}, which is no address.`,
-    {
-      hint: "Write it with https:// in front.",
-    },
-  );
 }
 
 function refuseForeign(host: string, { libc }: Probe): void {
@@ -159,50 +141,11 @@ function refuseForeign(host: string, { libc }: Probe): void {
 }
 
 /** The archive as a file on this machine, fetched unless it is there. */
-async function inCache(archive: Archive, { cacheFolder, signal, onProgress }: InstallNodeOptions): Promise<string> {
-  if (archive.url.protocol === "file:" && archive.sha256 === undefined) return fileURLToPath(archive.url);
-  const file = join(cacheFolder, `${archive.sha256!.slice(0, 12)}-${basename(archive.url.pathname)}`);
-  if (await stat(file).catch(() => undefined)) return file;
-  onProgress(`fetching ${basename(archive.url.pathname)}`);
-  await mkdir(cacheFolder, { recursive: true, mode: 0o700 });
-  const aside = `${file}.${process.pid}.tmp`;
-  try {
-    await download(archive.url, aside, signal);
-    const sha256 = await checksumOf(aside);
-    if (sha256 !== archive.sha256) throw new Error(`its checksum is ${sha256}, not ${archive.sha256}`);
-    await rename(aside, file);
-    return file;
-  } catch (cause) {
-    signal?.throwIfAborted();
-    throw new FarcallError(
-      "node.install-failed",
-      `Node.js could not be fetched from ${archive.url.href}: ${messageOf(cause)}.`,
-      {
-        cause,
-        hint: "Install Node.js 24 on the machine, or name a mirror in FARCALL_NODE_MIRROR or an archive in FARCALL_NODE.",
-      },
-    );
-  } finally {
-    await rm(aside, { force: true });
-  }
-}
-
-async function download(url: URL, file: string, signal: AbortSignal | undefined): Promise<void> {
-  const bounded = AbortSignal.timeout(withinMs);
-  const response = await fetch(url, { signal: signal ? AbortSignal.any([signal, bounded]) : bounded });
-  if (!response.ok || !response.body) throw new Error(`the server answers ${response.status}`);
-  const handle = await open(file, "wx", 0o600);
-  try {
-    for await (const part of response.body) await handle.write(part);
-  } finally {
-    await handle.close();
-  }
-}
-
-async function checksumOf(file: string): Promise<string> {
-  const digest = createHash("sha256");
-  for await (const part of createReadStream(file)) digest.update(part as Buffer);
-  return digest.digest("hex");
+function inCache({ url, sha256 }: Archive, options: DownloadOptions): Promise<string> {
+  if (sha256 === undefined) return Promise.resolve(fileURLToPath(url));
+  const hint =
+    "Install Node.js 24 on the machine, or name a mirror in FARCALL_NODE_MIRROR or an archive in FARCALL_NODE.";
+  return download({ what: basename(url.pathname), url, sha256, hint }, options);
 }
 
 function failed(host: string, why: string): FarcallError {
