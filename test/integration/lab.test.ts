@@ -69,7 +69,8 @@ describeInLab("simulated machines", (lab) => {
   it("end with all their processes when they are killed, and say so to whoever is connected", async () => {
     const machine = await lab().machine();
     ssh(machine, "setsid sleep 5432 > /dev/null 2>&1 < /dev/null &");
-    expect(machine.processes().some(({ command }) => command === "sleep 5432")).toBe(true);
+    const sleeps = () => machine.processes().some(({ command }) => command === "sleep 5432");
+    expect(await until(sleeps, Boolean)).toBe(true);
     const { isClosed } = await connected(machine);
     await machine.kill();
     expect(await until(isClosed, Boolean)).toBe(true);
@@ -100,7 +101,7 @@ describeInLab("simulated machines", (lab) => {
     await machine.partition();
     expect(await reaches(other.address)).toBe(false);
     await machine.heal();
-    expect(await reaches(other.address)).toBe(true);
+    expect(await until(() => reaches(other.address), Boolean)).toBe(true);
   });
 
   it("have full disks, frozen processes and no zombies", async () => {
@@ -113,7 +114,7 @@ describeInLab("simulated machines", (lab) => {
 
     await machine.do("setsid sleep 6543 > /dev/null 2>&1 < /dev/null & true");
     const state = () => machine.processes().find(({ command }) => command === "sleep 6543")?.state;
-    expect(machine.freeze(/^sleep 6543$/)).toBe(1);
+    expect(await until(() => machine.freeze(/^sleep 6543$/), Boolean)).toBe(1);
     expect(await until(state, (seen) => seen === "T")).toBe("T");
     machine.thaw(/^sleep 6543$/);
     expect(await until(state, (seen) => seen === "S")).toBe("S");
