@@ -11,6 +11,7 @@ export default defineConfig({
           ...common,
           name: "runtime",
           include: ["test/unit/**/*.test.ts", "test/integration/**/*.test.ts"],
+          globalSetup: "./test/lab/globalSetup.ts",
           maxWorkers: 2,
           sequence: { groupOrder: 0 },
         },

@@ -1,8 +1,8 @@
-import { spawn, spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir, rename, rm, writeFile } from "node:fs/promises";
-import { delimiter, dirname, join } from "node:path";
+import { join } from "node:path";
 import { cacheFolder, withLock } from "../../../scripts/packaging/cache.ts";
+import { ensureDebianPackages, runQuietly, say } from "../../support/debianPackages.ts";
 
 /**
  * Puts in place what the tests of the extension need beside the checkout: a VS Code for the browser (code-server) and
@@ -69,7 +69,7 @@ async function installCodeServer(folder: string): Promise<void> {
   await writeFile(join(aside, "package.json"), JSON.stringify(manifest));
   say(`Installing code-server ${codeServerVersion} into ${folder} (once, about three minutes)…`);
   try {
-    await run(npmCommand(["install", "--no-audit", "--no-fund", "--loglevel=error"]), aside);
+    await runQuietly(npmCommand(["install", "--no-audit", "--no-fund", "--loglevel=error"]), aside);
     await rm(folder, { recursive: true, force: true });
     await rename(aside, folder);
   } finally {
@@ -80,53 +80,4 @@ async function installCodeServer(folder: string): Promise<void> {
 function npmCommand(args: readonly string[]): [string, ...string[]] {
   const npm = process.env["npm_execpath"];
   return npm && /\.[cm]?js$/.test(npm) ? [process.execPath, npm, ...args] : ["npm", ...args];
-}
-
-/** Does nothing where there is no dpkg: what is missing there shows itself in what it is needed for. */
-async function ensureDebianPackages(names: readonly string[], purpose: string): Promise<void> {
-  if (!existsSync("/etc/debian_version")) return;
-  await withLock(cacheFolder("packages.lock"), async () => {
-    const missing = names.filter((name) => !isInstalled(name));
-    if (missing.length > 0) await installDebianPackages(missing, purpose);
-  });
-}
-
-async function installDebianPackages(missing: readonly string[], purpose: string): Promise<void> {
-  const install = `apt-get install -y --no-install-recommends ${missing.join(" ")}`;
-  if (process.getuid?.() !== 0)
-    throw new Error(`To ${purpose}, these packages are needed: ${missing.join(" ")}. Run: sudo ${install}`);
-  say(`Installing Debian's ${missing.join(", ")} to ${purpose} (once)…`);
-  await run(["apt-get", "update", "-q"], "/");
-  await run(install.split(" ") as [string, ...string[]], "/");
-}
-
-function isInstalled(name: string): boolean {
-  const { stdout } = spawnSync("dpkg-query", ["-W", "-f", "${Status}", name], { encoding: "utf8" });
-  return stdout === "install ok installed";
-}
-
-/** Runs a command under the Node that runs this, and shows what it printed only when it fails. */
-function run([command, ...args]: [string, ...string[]], cwd: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const path = `${dirname(process.execPath)}${delimiter}${process.env["PATH"]}`;
-    // What npm says of itself names the Node that npm test was started with, and install scripts believe it.
-    const { npm_config_user_agent: _, ...env } = process.env;
-    const child = spawn(command, args, {
-      cwd,
-      env: { ...env, PATH: path, DEBIAN_FRONTEND: "noninteractive" },
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    let printed = "";
-    for (const stream of [child.stdout, child.stderr])
-      stream.setEncoding("utf8").on("data", (text: string) => (printed = (printed + text).slice(-20_000)));
-    child.on("error", (cause) => reject(new Error(`${command} could not be started: ${cause.message}`, { cause })));
-    child.on("close", (status) => {
-      if (status === 0) resolve();
-      else reject(new Error(`\`${[command, ...args].join(" ")}\` in ${cwd} failed with ${status}:\n${printed}`));
-    });
-  });
-}
-
-function say(line: string): void {
-  process.stderr.write(`${line}\n`);
 }
