@@ -79,7 +79,7 @@ export class SshCluster implements Provider {
   }
 
   async #up({ signal, onProgress }: UpOptions & { onProgress: (line: string) => void }): Promise<ClusterRecord> {
-    const { registry, connections, spec } = this.#options;
+    const { registry, spec } = this.#options;
     const wanted = (before: ClusterRecord | undefined): ClusterRecord => {
       if (before) return changed(before, spec);
       if (!spec.hosts) return registry.need(spec.name);
@@ -89,17 +89,16 @@ export class SshCluster implements Provider {
     const isNew = record.nodes.every(({ build }) => build === null);
     let untouched = isNew;
     try {
-      const found = await Promise.all(
-        record.nodes.map(async (node) => {
-          const connection = await connections.to(node.host, signal);
-          return { node, connection, probe: await probe(connection, record.id, signal) };
-        }),
-      );
-      if (isNew) record = await this.#adopt(record, found[0]!.probe, onProgress);
-      untouched = false;
+      let found = await this.#look(record, signal);
+      if (isNew) {
+        const { id } = record;
+        record = await this.#adopt(record, found[0]!.probe, onProgress);
+        if (record.id !== id) found = await this.#look(record, signal);
+      }
+      const onTouch = () => (untouched = false);
       const brought = await Promise.all(
         found.map(({ node, connection, probe: seen }) =>
-          bring(connection, record, node, seen, { ...this.#bootstrap, signal, onProgress }),
+          bring(connection, record, node, seen, { ...this.#bootstrap, signal, onProgress, onTouch }),
         ),
       );
       const nodes = brought.map(({ node }) => node);
@@ -109,6 +108,16 @@ export class SshCluster implements Provider {
       if (untouched) await registry.change(spec.name, () => undefined);
       throw error;
     }
+  }
+
+  /** Logs in to all nodes and looks at them, without changing anything. */
+  #look(record: ClusterRecord, signal: AbortSignal | undefined) {
+    return Promise.all(
+      record.nodes.map(async (node) => {
+        const connection = await this.#options.connections.to(node.host, signal);
+        return { node, connection, probe: await probe(connection, record.id, signal) };
+      }),
+    );
   }
 
   /** Takes the id of a cluster of this name that another client of the user brought up on these machines. */

@@ -12,6 +12,8 @@ export interface BootstrapOptions {
   cacheFolder: string;
   signal?: AbortSignal | undefined;
   onProgress: (line: string) => void;
+  /** Called before anything on the machine is changed. */
+  onTouch?: () => void;
 }
 
 export interface Bootstrapped {
@@ -25,11 +27,12 @@ export async function bring(
   record: ClusterRecord,
   node: NodeRecord,
   found: Probe,
-  { cacheFolder, signal, onProgress }: BootstrapOptions,
+  { cacheFolder, signal, onProgress, onTouch }: BootstrapOptions,
 ): Promise<Bootstrapped> {
   const { id, name, createdAtMs, spec } = record;
   const nodePath =
-    found.nodePaths[0] ?? (await installNode(connection, found, { id, cacheFolder, signal, onProgress }));
+    found.nodePaths[0] ?? (await installNode(connection, found, { id, cacheFolder, signal, onProgress, onTouch }));
+  onTouch?.();
   const { hash } = nodeBuild();
   const withBuild = found.build !== hash;
   if (withBuild) onProgress(`${node.host}: sending the agent`);

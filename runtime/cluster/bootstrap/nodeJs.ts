@@ -16,6 +16,8 @@ import type { Probe } from "./probe.ts";
  */
 export interface InstallNodeOptions extends DownloadOptions {
   id: string;
+  /** Called before anything on the machine is changed. */
+  onTouch: (() => void) | undefined;
 }
 
 interface Archive {
@@ -58,6 +60,7 @@ export async function installNode(
       hint: "Install Node.js 24 there, or tar and gzip.",
     });
   }
+  options.onTouch?.();
   const canFetch =
     archive.url.protocol !== "file:" &&
     found.tools.has("sha256sum") &&
