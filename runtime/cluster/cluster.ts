@@ -6,7 +6,7 @@ import type { LoadOptions } from "../client/module.ts";
 import { RemoteModule } from "../client/module.ts";
 import { type Remote, remoteExports } from "../client/remote.ts";
 import { Runs } from "../client/runs.ts";
-import { isConnectionLoss, Session } from "../client/session.ts";
+import { type Connected, isConnectionLoss, Session } from "../client/session.ts";
 import type { AgentStatus, LogLine, RunRecord } from "../protocol/messages.ts";
 import { LocalProvider } from "../providers/local/local.ts";
 import type { EnvSpec } from "../spec/env.ts";
@@ -134,10 +134,18 @@ export class Cluster implements AsyncDisposable {
 
   /**
    * Ends the cluster's agent and all its workers. Refused with `run.state` while runs are active, unless
-   * `force` cancels them. Returns false when it was not up.
+   * `force` cancels them. Returns false when it was not up. An agent of a version that cannot be talked to is ended
+   * only with `force`; a later one goes on with its maps.
    */
   async down(options: { force?: boolean } = {}): Promise<boolean> {
-    const connected = await this.#session.connectIfUp();
+    let connected: Connected | undefined;
+    try {
+      connected = await this.#session.connectIfUp();
+    } catch (error) {
+      if (!options.force || !(error instanceof FarcallError) || error.code !== "agent.version") throw error;
+      await this.#session.endForeign();
+      return true;
+    }
     if (!connected) return false;
     const { value } = await this.#session.request(
       "stop",
