@@ -116,7 +116,9 @@ export class EditorWindow {
 
   /** The document of a webview that is a view of the side bar or the panel. */
   async webviewView(name: string): Promise<Frame> {
-    const found = await until(() => documentWithin(this.page, this.view(name).pane), Boolean, waitMs);
+    const found = await until(() => documentWithin(this.page, this.view(name).pane), Boolean, waitMs).catch(
+      () => undefined,
+    );
     if (!found) throw new Error(`The view "${name}" showed no document.`);
     return found;
   }
