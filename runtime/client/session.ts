@@ -274,7 +274,9 @@ export function isConnectionLoss(error: unknown): boolean {
  * because it was idle, says farewell: then nobody wants it to be there.
  */
 export function brokeOff(error: unknown): boolean {
-  return error instanceof Error && (error as { code?: unknown }).code === "connection.lost" && error.cause !== undefined;
+  return (
+    error instanceof Error && (error as { code?: unknown }).code === "connection.lost" && error.cause !== undefined
+  );
 }
 
 /** Waits, with some jitter so that many clients do not come back at once. */

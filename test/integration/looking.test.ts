@@ -20,7 +20,10 @@ afterEach(() => home[Symbol.asyncDispose]());
 
 async function ranMap(inputs: number): Promise<string> {
   const module = await home.cluster().openModule(file);
-  const run = module.map("slow", Array.from({ length: inputs }, (_, i) => i));
+  const run = module.map(
+    "slow",
+    Array.from({ length: inputs }, (_, i) => i),
+  );
   await run.accepted;
   return run.id;
 }

@@ -15,7 +15,8 @@ export default class ClosingLine implements Reporter {
         if (state === "pending") count.failed++;
         else count[state]++;
         const retries = test.diagnostic()?.retryCount ?? 0;
-        if (state === "passed" && retries > 0) again.push(`${module.relativeModuleId}: ${test.fullName} (try ${retries + 1})`);
+        if (state === "passed" && retries > 0)
+          again.push(`${module.relativeModuleId}: ${test.fullName} (try ${retries + 1})`);
       }
     }
     // The summary of the default reporter comes first.
