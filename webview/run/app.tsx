@@ -96,8 +96,10 @@ export function App() {
 
   return (
     <main class="run-page">
-      <Header run={run} canRepeat={canRepeat} />
-      {connection}
+      <div>
+        <Header run={run} canRepeat={canRepeat} />
+        {connection}
+      </div>
       <Announcer run={run} />
       <Tabs label={t("Run")} tabs={tabs} selected={selected} onSelect={(id) => select(id as TabId)}>
         {selected === "results" && <Results run={run} rows={rows} wanted={wanted} />}
