@@ -68,6 +68,15 @@ export class EditorWindow {
     await this.quickInput.choose(`>${title}`, title);
   }
 
+  /** The titles that the palette offers for what was typed, none included. */
+  async offered(text: string): Promise<string[]> {
+    await this.quickInput.open(`>${text}`);
+    await this.quickInput.item(/./).first().waitFor();
+    const titles = await this.quickInput.labels();
+    await this.page.keyboard.press("Escape");
+    return titles;
+  }
+
   /** The titles that the palette offers for what was typed, once one of them contains it. */
   async commandsFor(text: string): Promise<string[]> {
     const titles = await until(
