@@ -1,32 +1,26 @@
 import * as vscode from "vscode";
+import type { ErrorCode } from "../runtime/index.ts";
 import type { Farcall } from "./farcall.ts";
+import { type About, isForEditors, type Remedy, remedyOf } from "./remedy.ts";
 
 /** Tells of an error: its cause, what to do, one action at most and a way to the log. */
 
-interface Told {
-  message: string;
-  code?: unknown;
-  hint?: unknown;
-}
-
-export async function tell(
-  farcall: Farcall,
-  tried: string,
-  error: unknown,
-  action?: { title: string; run: () => unknown },
-): Promise<void> {
+export async function tell(farcall: Farcall, tried: string, error: unknown, about: About = {}): Promise<void> {
   if (isCancellation(error)) {
     farcall.log.info(`${tried} — cancelled`);
     return;
   }
-  const told: Told = error instanceof Error ? error : { message: String(error) };
-  const { message } = told;
+  const message = messageOf(error);
   farcall.log.error(tried, error instanceof Error ? (error.stack ?? message) : message);
-  for (let cause = (error as { cause?: unknown }).cause; cause instanceof Error; cause = cause.cause)
-    farcall.log.error(`caused by ${cause.stack ?? cause.message}`);
-  const hint = typeof told.hint === "string" ? ` ${told.hint}` : "";
+  const causes = causesOf(error);
+  for (const cause of causes) farcall.log.error(`caused by ${cause.stack ?? cause.message}`);
+  const remedy = remedyOf(error, about);
+  const action = remedy && actionOf(remedy);
+  // What went wrong at first is often what helps, unless the error says it already.
+  const root = causes.at(-1)?.message;
+  const why = root === undefined || message.includes(root) ? "" : vscode.l10n.t(" Cause: {0}", firstLines(root));
+  const text = [tried, `${firstLines(message)}${why}`, hintOf(error)].filter(Boolean).join(" ");
   const showLog = vscode.l10n.t("Show Log");
-  const text = `${tried} ${firstLines(message)}${hint}`;
   const picked = await vscode.window.showErrorMessage(text, ...(action ? [action.title] : []), showLog);
   if (picked === showLog) farcall.log.show(true);
   else if (picked !== undefined && action) await action.run();
@@ -37,23 +31,84 @@ export function isCancellation(error: unknown): boolean {
   return error.name === "AbortError" || (error as { code?: unknown }).code === "run.cancelled";
 }
 
-/** A notification is no place for a page of a compiler's output. */
-function firstLines(message: string): string {
-  const lines = message.split("\n").slice(0, 4).join("\n");
-  return lines.length > 500 ? `${lines.slice(0, 500)}…` : lines;
-}
-
 /** Wraps a command so that whatever it throws is told. */
 export function guarded<A extends unknown[]>(
   farcall: Farcall,
   tried: string,
   act: (...args: A) => unknown,
 ): (...args: A) => Promise<void> {
-  return async (...args) => {
+  const attempt = async (...args: A): Promise<void> => {
     try {
       await act(...args);
     } catch (error) {
-      void tell(farcall, tried, error);
+      void tell(farcall, tried, error, { retry: () => attempt(...args) });
     }
   };
+  return attempt;
+}
+
+function actionOf(remedy: Remedy): { title: string; run: () => unknown } {
+  const command = (title: string, name: string, ...args: unknown[]) => ({
+    title,
+    run: () => vscode.commands.executeCommand(name, ...args),
+  });
+  switch (remedy.kind) {
+    case "openFile":
+      return { title: vscode.l10n.t("Open File"), run: () => openAt(remedy.file, remedy.line, remedy.column) };
+    case "runAgain":
+      return command(vscode.l10n.t("Run Again"), "farcall.runs.repeat", { cluster: remedy.cluster, run: remedy.run });
+    case "start":
+      return command(vscode.l10n.t("Start Cluster"), "farcall.clusters.up", clusterItem(remedy.cluster));
+    case "shutDown":
+      return command(vscode.l10n.t("Shut Down Cluster"), "farcall.clusters.down", clusterItem(remedy.cluster));
+    case "clusterLog":
+      return command(vscode.l10n.t("Show Cluster Log"), "farcall.clusters.log", clusterItem(remedy.cluster));
+    case "editEnvs":
+      return command(vscode.l10n.t("Edit Envs"), "farcall.envs.edit");
+    case "chooseHome":
+      return command(vscode.l10n.t("Open Settings"), "workbench.action.openSettings", "farcall.home");
+    case "retry":
+      return { title: vscode.l10n.t("Try Again"), run: remedy.act };
+  }
+}
+
+function clusterItem(cluster: string): { kind: "cluster"; cluster: string } {
+  return { kind: "cluster", cluster };
+}
+
+async function openAt(file: string, line: number, column: number): Promise<void> {
+  const at = new vscode.Position(Math.max(0, line - 1), Math.max(0, column - 1));
+  await vscode.window.showTextDocument(vscode.Uri.file(file), { selection: new vscode.Range(at, at) });
+}
+
+/** What to do about it, in terms of the editor. */
+function hintOf(error: unknown): string | undefined {
+  const { code, hint } = error as { code?: ErrorCode; hint?: unknown };
+  switch (code) {
+    case "agent.version":
+      return vscode.l10n.t("Wait until its runs are over, or shut the cluster down.");
+    case "home.unusable":
+      return vscode.l10n.t("Set farcall.home to a folder that you own and can write to.");
+    case "disk.full":
+      return vscode.l10n.t("Free some space, or set farcall.home to a folder that has some.");
+    default:
+      return typeof hint === "string" && isForEditors(hint) ? hint : undefined;
+  }
+}
+
+function causesOf(error: unknown): Error[] {
+  const causes: Error[] = [];
+  for (let { cause } = error as { cause?: unknown }; cause instanceof Error && causes.length < 8; { cause } = cause)
+    causes.push(cause);
+  return causes;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** A notification is no place for a page of a compiler's output. */
+function firstLines(message: string): string {
+  const lines = message.split("\n").slice(0, 4).join("\n");
+  return lines.length > 500 ? `${lines.slice(0, 500)}…` : lines;
 }

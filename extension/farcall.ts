@@ -1,5 +1,6 @@
 import * as vscode from "vscode";
 import type { Cluster } from "../runtime/index.ts";
+import { clusterNames } from "./clusters/places.ts";
 import { Live } from "./live.ts";
 import { Memory } from "./memory.ts";
 import { Problems } from "./problems.ts";
@@ -32,7 +33,7 @@ export class Farcall implements vscode.Disposable {
 
   /** Names of the clusters there are. */
   get clusterNames(): string[] {
-    return ["local"];
+    return [...clusterNames];
   }
 
   cluster(name: string): Promise<Cluster> {

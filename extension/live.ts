@@ -1,5 +1,6 @@
 import * as vscode from "vscode";
 import type { AgentStatus, EnvStatus, RunRecord } from "../runtime/index.ts";
+import { placeOf } from "./clusters/places.ts";
 import type { Farcall } from "./farcall.ts";
 import { hasEnded } from "./runs/states.ts";
 
@@ -14,7 +15,7 @@ export interface ClusterState {
   /** Newest first. */
   runs: RunRecord[];
   envs: EnvStatus[];
-  /** What its machines cost now; this machine costs nothing. */
+  /** What its machines cost while it is up. */
   usdPerHour: number;
   /** Why nothing is known. */
   error: string | undefined;
@@ -22,6 +23,8 @@ export interface ClusterState {
 
 const listedRuns = 200;
 const betweenTriesMs = 1_500;
+/** After the window has opened, when it has better things to do. */
+const firstLookMs = 1_500;
 const statusEveryMs = 1_000;
 const keepEveryMs = 3_000;
 
@@ -31,6 +34,7 @@ export class Live implements vscode.Disposable {
   readonly #clusters = new Map<string, Following>();
   readonly #farcall: Farcall;
   #holders = 0;
+  #firstLook: NodeJS.Timeout | undefined;
 
   constructor(farcall: Farcall) {
     this.#farcall = farcall;
@@ -70,7 +74,23 @@ export class Live implements vscode.Disposable {
     this.#update();
   }
 
+  /**
+   * Looks once, so that what is running from before is shown though no view is open, and starts following it if there is
+   * something.
+   */
+  lookSoon(): void {
+    this.#firstLook ??= setTimeout(() => {
+      for (const name of this.#farcall.clusterNames) void this.#following(name).lookOnce();
+    }, firstLookMs);
+  }
+
+  /** Resolves when something is known of every cluster, be it that it is not up. */
+  async firstLook(): Promise<void> {
+    await Promise.all(this.#farcall.clusterNames.map((name) => this.#following(name).lookOnce()));
+  }
+
   dispose(): void {
+    clearTimeout(this.#firstLook);
     for (const following of this.#clusters.values()) following.stop();
     this.#changed.dispose();
   }
@@ -108,6 +128,7 @@ class Following {
   #wake: (() => void) | undefined;
   #expectUntilMs = 0;
   #keepTimer: NodeJS.Timeout | undefined;
+  #looked: Promise<void> | undefined;
 
   constructor(farcall: Farcall, name: string, onChange: () => void) {
     this.#farcall = farcall;
@@ -117,7 +138,7 @@ class Following {
       status: undefined,
       runs: farcall.memory.runs(name),
       envs: [],
-      usdPerHour: 0,
+      usdPerHour: placeOf(name).usdPerHour,
       error: undefined,
     };
   }
@@ -141,6 +162,12 @@ class Following {
     this.#keepTimer = undefined;
   }
 
+  /** The same look for all who want to know at first what there is. */
+  lookOnce(): Promise<void> {
+    this.#looked ??= this.#look(this.#farcall.stopped);
+    return this.#looked;
+  }
+
   refresh(): void {
     this.#expectUntilMs = Date.now() + 5_000;
     setTimeout(() => this.#onChange(), 5_100).unref();
@@ -155,7 +182,9 @@ class Following {
     while (!signal.aborted) {
       try {
         const cluster = await this.#farcall.cluster(this.state.name);
-        await this.#look(signal);
+        const looking = this.#look(signal);
+        this.#looked ??= looking;
+        await looking;
         if (this.state.status) {
           let lookedAtMs = Date.now();
           for await (const { runs } of cluster.changes({ signal, start: false })) {
@@ -170,7 +199,8 @@ class Following {
         }
       } catch (error) {
         if (signal.aborted) return;
-        this.#farcall.log.debug(`Following ${this.state.name}: ${String(error)}`);
+        this.#fail(error);
+        this.#announce();
       }
       if (signal.aborted) return;
       await new Promise<void>((resolve) => {
@@ -196,11 +226,25 @@ class Following {
       }
       this.state.error = undefined;
     } catch (error) {
-      this.state.status = undefined;
-      this.state.error = error instanceof Error ? error.message : String(error);
+      if (signal.aborted) return;
+      this.#fail(error);
     }
     if (!signal.aborted && before !== JSON.stringify([this.state.status === undefined, this.state.error]))
       this.#announce();
+  }
+
+  #fail(error: unknown): void {
+    this.state.status = undefined;
+    // Whether it is up again or gone, the next look finds out.
+    if ((error as { code?: unknown }).code === "connection.lost") return;
+    const message = error instanceof Error ? error.message : String(error);
+    // It fails the same way at every look: once in the log is enough.
+    if (message !== this.state.error)
+      this.#farcall.log.error(
+        `The cluster ${this.state.name} cannot be looked at.`,
+        error instanceof Error ? error : message,
+      );
+    this.state.error = message;
   }
 
   async #lookAtCluster(): Promise<void> {

@@ -10,7 +10,11 @@ export interface LiveTreeOptions<T> {
   children: (item: T | undefined) => T[];
   show: (item: T) => vscode.TreeItem;
   parent: (item: T) => T | undefined;
+  /** Whether rows may have rows below them. */
+  hasChildren?: boolean;
   badge?: () => vscode.ViewBadge | undefined;
+  /** Until it is known what there is, an empty view would say that there is nothing. */
+  known?: () => Promise<unknown>;
 }
 
 const refreshEveryMs = 250;
@@ -38,7 +42,7 @@ export class LiveTree<T> implements vscode.Disposable, vscode.TreeDataProvider<T
     this.#options = options;
     this.view = vscode.window.createTreeView(id, {
       treeDataProvider: this,
-      showCollapseAll: id === "farcall.clusters",
+      showCollapseAll: options.hasChildren ?? false,
     });
     this.#disposables = [
       this.view,
@@ -49,7 +53,8 @@ export class LiveTree<T> implements vscode.Disposable, vscode.TreeDataProvider<T
     if (this.view.visible) this.#visible(true);
   }
 
-  getChildren(item?: T): T[] {
+  async getChildren(item?: T): Promise<T[]> {
+    if (item === undefined) await this.#options.known?.();
     // VS Code asks for children while a view is being shown, before it says that it is visible.
     if (item === undefined) this.#look();
     return this.#children(item);

@@ -8,6 +8,7 @@ import { registerCommands } from "./commands.ts";
 import { registerEnvs } from "./envs/tree.ts";
 import { Farcall } from "./farcall.ts";
 import { registerLenses } from "./lenses/provider.ts";
+import { registerMarks } from "./marks.ts";
 import { registerRunPanels } from "./panels/panels.ts";
 import { registerRuns } from "./runs/tree.ts";
 import { registerStatus } from "./status.ts";
@@ -25,8 +26,10 @@ export function activate(context: ExtensionContext): void {
     registerRunPanels(farcall),
     registerCommands(farcall),
     registerStatus(farcall),
+    registerMarks(farcall),
   );
   farcall.resumeUnfinished();
+  farcall.live.lookSoon();
 }
 
 /** Runs go on: only the connection ends. */

@@ -36,10 +36,12 @@ const runHeaderSchema = v.object({
   ratePerSecond: v.nullable(v.number()),
   /** Why the run as a whole failed, or what its function threw. */
   error: v.nullable(v.object({ message: text, hint: v.nullable(text) })),
-  /** Set while the cluster cannot be reached: what is shown is what was last known. */
-  connection: v.nullable(text),
 });
 export type RunHeader = v.InferOutput<typeof runHeaderSchema>;
+
+/** Why a run cannot be heard of, and what a person can do about it. */
+const connectionProblemSchema = v.object({ text, action: v.picklist(["start", "retry"]) });
+export type ConnectionProblem = v.InferOutput<typeof connectionProblemSchema>;
 
 const timelineSchema = v.object({
   startMs: v.number(),
@@ -192,6 +194,16 @@ export const toPage = v.variant("type", [
     strings: v.nullable(v.record(v.string(), v.union([v.string(), v.object({ message: v.string() })]))),
   }),
 
+  /**
+   * Which run the page is about, before anything is known of it. While there is a problem, what is shown of the run is
+   * what was last known.
+   */
+  v.object({
+    type: v.literal("connection"),
+    run: shortText,
+    cluster: shortText,
+    problem: v.nullable(connectionProblemSchema),
+  }),
   v.object({ type: v.literal("run"), run: runHeaderSchema, canRepeat: v.boolean() }),
   v.object({ type: v.literal("timeline"), timeline: timelineSchema }),
   /** Answers `getRows`. `of` is the number of rows in the view. */
@@ -264,6 +276,8 @@ export const toExtension = v.variant("type", [
   v.object({ type: v.literal("openFrame"), failure: count, frame: count }),
   v.object({ type: v.literal("export"), format: v.picklist(["jsonl", "csv", "editor"]), view: viewSchema }),
   v.object({ type: v.literal("openFullLog") }),
+  /** Tries at once to hear of the run; with `start` the cluster is started for it. */
+  v.object({ type: v.literal("connect"), start: v.boolean() }),
   v.object({ type: v.literal("control"), to: v.picklist(["cancel", "pause", "resume"]) }),
   v.object({ type: v.literal("repeat") }),
   v.object({ type: v.literal("copyAs"), what: v.picklist(["script", "command"]) }),

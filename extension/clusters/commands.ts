@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import * as vscode from "vscode";
+import type { AgentStatus } from "../../runtime/index.ts";
 import type { Command } from "../commands.ts";
 import type { Farcall } from "../farcall.ts";
 import type { ClusterItem } from "./tree.ts";
@@ -59,8 +60,19 @@ async function pickCluster(farcall: Farcall): Promise<string | undefined> {
 
 async function shutDown(farcall: Farcall, name: string): Promise<void> {
   const cluster = await farcall.cluster(name);
-  const status = await cluster.status();
+  let status: AgentStatus | undefined;
   let force = false;
+  try {
+    status = await cluster.status();
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== "agent.version") throw error;
+    const shutDownAnyway = vscode.l10n.t("Shut Down");
+    const question = vscode.l10n.t("Shut down the cluster {0} of another version of Farcall?", name);
+    const detail = vscode.l10n.t("Its calls end. Its maps go on when that version is started again.");
+    if ((await vscode.window.showWarningMessage(question, { modal: true, detail }, shutDownAnyway)) !== shutDownAnyway)
+      return;
+    force = true;
+  }
   if (status && status.activeRuns > 0) {
     const cancelThem = vscode.l10n.t("Cancel Runs and Shut Down");
     const question =
@@ -71,7 +83,8 @@ async function shutDown(farcall: Farcall, name: string): Promise<void> {
     force = true;
   }
   await vscode.window.withProgress({ location: { viewId: "farcall.clusters" } }, async () => {
-    await cluster.down({ force });
+    if (!(await cluster.down({ force })))
+      void vscode.window.showInformationMessage(vscode.l10n.t("The cluster {0} is not running.", name));
   });
   farcall.live.refresh();
 }

@@ -88,7 +88,7 @@ async function create(): Promise<void> {
   if (!folder) return;
   const file = vscode.Uri.file(join(folder.uri.fsPath, "farcall.json"));
   const before = await read(file);
-  const taken = new Set(Object.keys(before.envs ?? {}));
+  const taken = new Set(Object.keys(before?.envs ?? {}));
   const { checkName } = await import("../../runtime/spec/names.ts");
   const name = await vscode.window.showInputBox({
     title: vscode.l10n.t("Create an Env"),
@@ -106,10 +106,29 @@ async function create(): Promise<void> {
     },
   });
   if (name === undefined) return;
-  const envs = { ...before.envs, [name]: { reqs: [], replicas: 2 } };
-  const text = `${JSON.stringify({ ...before, envs }, null, 2)}\n`;
-  await vscode.workspace.fs.writeFile(file, Buffer.from(text));
+  await write(file, name);
   await open(file.fsPath, name);
+}
+
+/** In the editor, where what was typed and not saved yet is kept, and the change can be undone. */
+async function write(file: vscode.Uri, name: string): Promise<void> {
+  // Again: it may have been changed while the name was asked for.
+  const before = await read(file);
+  const text = (json: object) => `${JSON.stringify(json, null, 2)}\n`;
+  const edit = new vscode.WorkspaceEdit();
+  let wasDirty = false;
+  const after = text({ ...before, envs: { ...before?.envs, [name]: { reqs: [], replicas: 2 } } });
+  if (before) {
+    const document = await vscode.workspace.openTextDocument(file);
+    wasDirty = document.isDirty;
+    edit.replace(file, new vscode.Range(0, 0, document.lineCount, 0), after);
+  } else edit.createFile(file, { contents: Buffer.from(after) });
+  if (!(await vscode.workspace.applyEdit(edit)))
+    throw new Error(vscode.l10n.t("The editor did not take the change of {0}.", file.fsPath));
+  const document = await vscode.workspace.openTextDocument(file);
+  // What was open and not saved stays so: it is not for us to save it.
+  if (!wasDirty && document.isDirty && !(await document.save()))
+    throw new Error(vscode.l10n.t("{0} could not be saved.", file.fsPath));
 }
 
 async function pickFolder(): Promise<vscode.WorkspaceFolder | undefined> {
@@ -120,18 +139,35 @@ async function pickFolder(): Promise<vscode.WorkspaceFolder | undefined> {
   return undefined;
 }
 
-async function read(file: vscode.Uri): Promise<{ envs?: Record<string, unknown> }> {
-  let text: string;
+/** As it stands in the editor if it is open there; undefined when there is no such file. */
+async function read(file: vscode.Uri): Promise<ProjectJson | undefined> {
+  const isThere = await vscode.workspace.fs.stat(file).then(
+    () => true,
+    (error: unknown) => {
+      if (error instanceof vscode.FileSystemError && error.code === "FileNotFound") return false;
+      throw error;
+    },
+  );
+  if (!isThere) return undefined;
+  const text = (await vscode.workspace.openTextDocument(file)).getText();
+  if (text.trim() === "") return {};
+  let json: unknown;
   try {
-    text = Buffer.from(await vscode.workspace.fs.readFile(file)).toString("utf8");
-  } catch {
-    return {};
-  }
-  try {
-    return JSON.parse(text) as { envs?: Record<string, unknown> };
+    json = JSON.parse(text);
   } catch (cause) {
     throw new Error(vscode.l10n.t("{0} is not valid JSON; mend it first.", file.fsPath), { cause });
   }
+  if (!isObject(json) || (json["envs"] !== undefined && !isObject(json["envs"])))
+    throw new Error(vscode.l10n.t("{0} has no object of envs; mend it first.", file.fsPath));
+  return json;
+}
+
+interface ProjectJson {
+  envs?: Record<string, unknown>;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** Opens the file with the cursor at the env. */

@@ -18,6 +18,8 @@ export class ProjectFiles implements vscode.Disposable {
   readonly onDidChange = this.#changed.event;
   readonly #files = new Map<string, ProjectFile>();
   readonly #disposables: vscode.Disposable[];
+  /** Resolves when the files that were there at first have been read. */
+  readonly found: Promise<void>;
 
   constructor() {
     const watcher = vscode.workspace.createFileSystemWatcher(pattern);
@@ -34,7 +36,7 @@ export class ProjectFiles implements vscode.Disposable {
       vscode.workspace.onDidGrantWorkspaceTrust(() => void this.#find()),
       vscode.workspace.onDidChangeWorkspaceFolders(() => void this.#find()),
     ];
-    void this.#find();
+    this.found = this.#find();
   }
 
   get all(): ProjectFile[] {

@@ -77,7 +77,7 @@ export function registerEnvs(farcall: Farcall): vscode.Disposable {
         case "cluster":
           return clusterGroup(item.cluster);
         case "declared":
-          return declaredItem(item, declared(item), statusOf(farcall, item.name));
+          return declaredItem(item, declared(item), installed({ cluster: usualCluster, name: item.name }));
         case "installed":
           return installedItem(item, installed(item));
         case "packages": {
@@ -90,6 +90,8 @@ export function registerEnvs(farcall: Farcall): vscode.Disposable {
       }
     },
     parent: () => undefined,
+    hasChildren: true,
+    known: () => Promise.all([projects.found, farcall.live.firstLook()]),
   });
   return vscode.Disposable.from(
     tree,
@@ -98,10 +100,8 @@ export function registerEnvs(farcall: Farcall): vscode.Disposable {
   );
 }
 
-/** State of the env of this name on the cluster that functions run on unless something else is said. */
-function statusOf(farcall: Farcall, name: string): EnvStatus | undefined {
-  return farcall.live.state("local").envs.find((env) => env.name === name);
-}
+/** Functions run there unless something else is said. */
+const usualCluster = "local";
 
 function projectItem(file: string, projects: ProjectFiles): vscode.TreeItem {
   const uri = vscode.Uri.file(file);
@@ -140,8 +140,9 @@ function declaredItem(env: DeclaredEnv, spec: EnvSpec | undefined, status: EnvSt
   item.iconPath = new vscode.ThemeIcon("layers");
   const parts = [packagesText(reqs.length)];
   if (spec?.replicas !== undefined) parts.push(replicasText(spec.replicas));
-  parts.push(status ? stateText(status.state) : vscode.l10n.t("not installed yet"));
+  parts.push(declaredState(reqs, status));
   item.description = parts.join(" · ");
+  item.accessibilityInformation = { label: vscode.l10n.t("Env {0}, {1}", name, item.description) };
   item.tooltip = reqs.join("\n");
   item.command = { command: "farcall.envs.edit", title: vscode.l10n.t("Edit Env"), arguments: [env] };
   return item;
@@ -165,7 +166,16 @@ function installedItem({ cluster, name }: InstalledEnv, env: EnvStatus | undefin
     ...(env.error === undefined ? [] : [env.error]),
   ];
   item.tooltip = lines.join("\n");
+  item.accessibilityInformation = { label: vscode.l10n.t("Env {0}, {1}", name, item.description) };
   return item;
+}
+
+/** A cluster has one env of a name, while several files may declare one, and may have changed since. */
+function declaredState(reqs: readonly string[], status: EnvStatus | undefined): string {
+  if (!status) return vscode.l10n.t("not installed yet");
+  const sorted = (list: readonly string[]) => JSON.stringify([...list].sort());
+  if (sorted(reqs) !== sorted(status.reqs)) return vscode.l10n.t("changed, installed at the next run");
+  return stateText(status.state);
 }
 
 function packagesText(count: number): string {

@@ -54,7 +54,7 @@ export async function launchCall(farcall: Farcall, call: CallLaunch): Promise<st
     // What it threw is in its panel, and so is its result.
     await answer.catch((error: unknown) => farcall.log.debug(`${title(call)}: ${String(error)}`));
   })
-    .catch((error: unknown) => void tell(farcall, vscode.l10n.t("Cannot run {0}.", call.export), error))
+    .catch((error: unknown) => void tell(farcall, vscode.l10n.t("Cannot run {0}.", call.export), error, aboutOf(call)))
     .finally(() => began.resolve(undefined));
   return began.promise;
 }
@@ -66,7 +66,7 @@ export async function launchMap(farcall: Farcall, map: MapLaunch): Promise<strin
   void withCancellation(farcall, title(map), (signal, report) =>
     feed(farcall, map, run, signal, report, () => began.resolve(run)),
   )
-    .catch((error: unknown) => void tell(farcall, vscode.l10n.t("Cannot map {0}.", map.export), error))
+    .catch((error: unknown) => void tell(farcall, vscode.l10n.t("Cannot map {0}.", map.export), error, aboutOf(map)))
     .finally(() => began.resolve(undefined));
   return began.promise;
 }
@@ -86,7 +86,10 @@ export function resumeUnfinished(farcall: Farcall): void {
     ).catch((error: unknown) => {
       if (farcall.stopped.aborted) return;
       void farcall.memory.removeUnfinished(run);
-      void tell(farcall, vscode.l10n.t("Cannot send the rest of the inputs of {0}.", map.export), error);
+      void tell(farcall, vscode.l10n.t("Cannot send the rest of the inputs of {0}.", map.export), error, {
+        ...aboutOf(map),
+        run,
+      });
     });
   }
 }
@@ -140,6 +143,11 @@ async function open(farcall: Farcall, what: What, signal: AbortSignal, report: (
   const module = await cluster.openModule(what.file, { env, signal, onProgress: report });
   farcall.problems.clear(functionLabel(what));
   return { module };
+}
+
+/** For what is offered beside an error. */
+function aboutOf({ cluster, file }: What): { cluster: string; file: string } {
+  return { cluster, file };
 }
 
 function functionLabel({ file, export: name }: { file: string; export: string }): string {

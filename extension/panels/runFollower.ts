@@ -1,17 +1,21 @@
 import * as vscode from "vscode";
 import type { Run, RunRecord, Timeline } from "../../runtime/index.ts";
-import type { PanelLogLine } from "../../webview/messages.ts";
+import { originOf } from "../../runtime/client/remoteErrors.ts";
+import { brokeOff } from "../../runtime/client/session.ts";
+import type { ConnectionProblem, PanelLogLine } from "../../webview/messages.ts";
 import type { Farcall } from "../farcall.ts";
-import { hasEnded, runLabel } from "../runs/states.ts";
+import { hasEnded } from "../runs/states.ts";
 import { Failures } from "./failures.ts";
 import { LogStore } from "./logStore.ts";
 
 /**
- * Follows a run for its panel: record, logs, failures, timeline, result. A connection that breaks, the death of
- * the agent included, is made again; the run's record says where it stands then.
+ * Follows a run for its panel: record, logs, failures, timeline, result. That starts no cluster, with one exception:
+ * the agent of a map that was seen running and broke off, since such a map is to go on. A connection that breaks is
+ * made again; the run's record says where it stands then.
  */
 export interface RunListener {
   onRecord: () => void;
+  onProblem: () => void;
   onTimeline: (timeline: Timeline) => void;
   onLogs: (reset: boolean, lines: readonly PanelLogLine[]) => void;
   onFailures: () => void;
@@ -21,6 +25,8 @@ export interface RunListener {
 const retryDelaysMs = [300, 700, 1_500, 3_000, 5_000];
 /** A run that was begun just now is not known yet. */
 const unknownForMs = 10_000;
+/** A cluster that is not up costs next to nothing to look for. */
+const lookEveryMs = 1_500;
 const timelineEveryMs = 1_000;
 const maxFailures = 10_000;
 const failuresEveryMs = 250;
@@ -35,7 +41,7 @@ export class RunFollower {
   /** What a call returned. */
   result: { value: unknown } | undefined;
   /** Why the run cannot be heard of at the moment. */
-  connection: string | undefined;
+  problem: ConnectionProblem | undefined;
   run: Run | undefined;
   canRepeat = true;
   readonly #farcall: Farcall;
@@ -45,6 +51,7 @@ export class RunFollower {
   readonly #beganAtMs = Date.now();
   #stop = new AbortController();
   #disposed = false;
+  #isFollowing = false;
   #progress: { atMs: number; done: number }[] = [];
   #failuresTimer: NodeJS.Timeout | undefined;
 
@@ -57,15 +64,33 @@ export class RunFollower {
   }
 
   start(): void {
-    void this.#follow(this.#stop.signal);
+    this.#begin(false);
   }
 
   /** Looks again at a run that ended or was changed from here. */
   restart(): void {
-    if (this.#disposed || (this.record && !hasEnded(this.record.state))) return;
+    if (!this.#isFollowing) this.#begin(false);
+  }
+
+  /** Tries at once, for somebody who does not want to wait. With `start` the cluster is started. */
+  connect(start: boolean): void {
+    this.#begin(start);
+  }
+
+  /** Something that was asked of the run failed; if that was for want of a connection, looks for one. */
+  failed(error: unknown): void {
+    if (isPassing(error)) this.restart();
+  }
+
+  #begin(start: boolean): void {
+    if (this.#disposed) return;
     this.#stop.abort();
-    this.#stop = new AbortController();
-    this.start();
+    const stop = new AbortController();
+    this.#stop = stop;
+    this.#isFollowing = true;
+    void this.#follow(stop.signal, start).finally(() => {
+      if (this.#stop === stop) this.#isFollowing = false;
+    });
   }
 
   dispose(): void {
@@ -88,33 +113,41 @@ export class RunFollower {
     return ((last.done - first.done) / (last.atMs - first.atMs)) * 1_000;
   }
 
-  async #follow(signal: AbortSignal): Promise<void> {
+  async #follow(signal: AbortSignal, start: boolean): Promise<void> {
     for (let tries = 0; !signal.aborted;) {
       try {
         const cluster = await this.#farcall.cluster(this.#cluster);
-        this.run = await cluster.runs.open(this.#id);
+        if (start) await cluster.upIfNot({ signal });
+        start = false;
+        this.run = await cluster.runs.open(this.#id, { start: false });
+        this.#setProblem(undefined);
         this.#take(this.run.record);
-        this.connection = undefined;
         tries = 0;
         await this.#followOpen(this.run, signal);
         return;
       } catch (error) {
         if (signal.aborted) return;
+        start = brokeOff(error) && this.record?.kind === "map" && this.record.state === "running";
         const { code, message } = error as { code?: unknown; message: string };
         const isNew = code === "run.unknown" && Date.now() - this.#beganAtMs < unknownForMs && !this.record;
         if (!isNew) {
-          this.connection =
-            code === "run.unknown"
-              ? vscode.l10n.t("The cluster does not know this run any more.")
-              : vscode.l10n.t("The cluster cannot be reached: {0} Trying again.", message);
-          this.#farcall.log.warn(`Following ${this.#id}: ${message}`);
-          this.#listener.onRecord();
+          const problem = problemOf(code, message);
+          if (problem.text !== this.problem?.text) this.#farcall.log.warn(`Following ${this.#id}: ${message}`);
+          this.#setProblem(problem);
           if (code === "run.unknown") return;
         }
-        const delayMs = isNew ? 100 : retryDelaysMs[Math.min(tries++, retryDelaysMs.length - 1)]!;
-        await sleep(delayMs, signal);
+        const retryMs = retryDelaysMs[Math.min(tries++, retryDelaysMs.length - 1)]!;
+        await sleep(isNew ? 100 : code === "agent.unreachable" ? lookEveryMs : retryMs, signal);
       }
     }
+  }
+
+  #setProblem(problem: ConnectionProblem | undefined): void {
+    this.problem = problem;
+    // What this window last knew of the run is better than nothing.
+    if (problem) this.record ??= this.#farcall.live.state(this.#cluster).runs.find(({ id }) => id === this.#id);
+    this.#listener.onProblem();
+    this.#listener.onRecord();
   }
 
   /** Ends when the run has ended; rejects when the connection is lost. */
@@ -136,7 +169,6 @@ export class RunFollower {
     }
     if (signal.aborted) return;
     if (run.record.kind === "call") await this.#takeResult(run);
-    this.#mark();
   }
 
   async #watch(run: Run, signal: AbortSignal): Promise<void> {
@@ -194,28 +226,27 @@ export class RunFollower {
       this.result = { value: await run.result() };
       this.#listener.onResult();
     } catch (error) {
-      if (!(error instanceof Error)) return;
+      // A connection that was lost says nothing of what the function did.
+      if (!(error instanceof Error) || isPassing(error)) throw error;
       this.failures.clear();
       this.failures.add(error, undefined);
       this.#listener.onFailures();
     }
   }
+}
 
-  /** A failed run marks the line that it failed at. */
-  #mark(): void {
-    const { record } = this;
-    const first = this.failures.firstPlace;
-    if (!record || !first) return;
-    const { at, message } = first;
-    this.#farcall.problems.report(
-      runLabel(record),
-      vscode.Uri.file(at.file),
-      at.line - 1,
-      at.column - 1,
-      message,
-      record.id,
-    );
-  }
+function problemOf(code: unknown, message: string): ConnectionProblem {
+  if (code === "agent.unreachable") return { text: vscode.l10n.t("The cluster is not running."), action: "start" };
+  if (code === "run.unknown")
+    return { text: vscode.l10n.t("The cluster does not know this run any more."), action: "retry" };
+  return { text: vscode.l10n.t("The cluster cannot be reached: {0} Trying again.", message), action: "retry" };
+}
+
+/** Of the connection and not of the run: what was asked may be asked again. */
+function isPassing(error: unknown): boolean {
+  const { code } = error as { code?: unknown };
+  const isOfConnection = code === "connection.lost" || code === "agent.unreachable" || code === "timeout";
+  return isOfConnection && originOf(error) === undefined;
 }
 
 async function sleep(ms: number, signal: AbortSignal): Promise<void> {

@@ -4,7 +4,7 @@ import { childrenOf, rootOf } from "./valueTree.ts";
 import type { ResultView, RunHeader, ToExtension } from "../../webview/messages.ts";
 import { tell } from "../failure.ts";
 import type { Farcall } from "../farcall.ts";
-import { hasEnded, runLabel } from "../runs/states.ts";
+import { hasEnded, runLabel, shownState } from "../runs/states.ts";
 import { functionName } from "../runs/tree.ts";
 import { Page } from "./page.ts";
 import { codeColumn } from "./placing.ts";
@@ -91,6 +91,7 @@ class RunPanel {
     });
     this.#follower = new RunFollower(farcall, cluster, run, {
       onRecord: () => this.#postSoon(),
+      onProblem: () => this.#postConnection(),
       onTimeline: (timeline) => this.#page.post({ type: "timeline", timeline }),
       onLogs: (reset, lines) => this.#postLogs(reset, lines),
       onFailures: () => this.#postFailures(),
@@ -132,10 +133,11 @@ class RunPanel {
   }
 
   async #run(): Promise<Run> {
-    return this.#follower.run ?? (await this.#farcall.cluster(this.#cluster)).runs.open(this.#id);
+    return this.#follower.run ?? (await this.#farcall.cluster(this.#cluster)).runs.open(this.#id, { start: false });
   }
 
   #sendAll(): void {
+    this.#postConnection();
     this.#postRun();
     this.#postFailures();
     this.#postResult();
@@ -152,8 +154,13 @@ class RunPanel {
     }, postEveryMs);
   }
 
+  #postConnection(): void {
+    const problem = this.#follower.problem ?? null;
+    this.#page.post({ type: "connection", run: this.#id, cluster: this.#cluster, problem });
+  }
+
   #postRun(): void {
-    const { record, connection, ratePerSecond } = this.#follower;
+    const { record, problem, ratePerSecond } = this.#follower;
     if (!record) return;
     this.#panel.title = functionName(record.label);
     const {
@@ -161,7 +168,6 @@ class RunPanel {
       kind,
       label,
       env,
-      state,
       createdAtMs,
       endedAtMs,
       total,
@@ -179,7 +185,7 @@ class RunPanel {
       label,
       cluster: this.#cluster,
       env,
-      state,
+      state: shownState(record, problem?.action !== "start"),
       createdAtMs,
       endedAtMs,
       total,
@@ -191,7 +197,6 @@ class RunPanel {
       costUsd,
       ratePerSecond,
       error: error && { message: error.message, hint: error.hint ?? null },
-      connection: connection ?? null,
     };
     this.#page.post({ type: "run", run, canRepeat: vscode.workspace.isTrusted && this.#follower.canRepeat });
   }
@@ -233,6 +238,8 @@ class RunPanel {
           );
         case "openFullLog":
           return (await import("./openLog.ts")).openFullLog(this.#farcall, await this.#run());
+        case "connect":
+          return this.#follower.connect(message.start);
         case "control":
           return this.#control(message.to);
         case "repeat":
@@ -249,7 +256,10 @@ class RunPanel {
       }
     };
     act().catch((error: unknown) => {
-      if (!this.#stop.signal.aborted) void tell(this.#farcall, vscode.l10n.t("That did not work."), error);
+      if (!this.#stop.signal.aborted) {
+        const about = { cluster: this.#cluster, run: this.#id, retry: () => this.#handle(message) };
+        void tell(this.#farcall, vscode.l10n.t("That did not work."), error, about);
+      }
     });
   }
 
@@ -263,7 +273,9 @@ class RunPanel {
       this.#page.post({ type: "rows", request, first, ...page });
     } catch (error) {
       // The page asks again when the run is heard of again.
-      if (!asked.signal.aborted) this.#farcall.log.debug(`Rows of ${this.#id}: ${String(error)}`);
+      if (asked.signal.aborted) return;
+      this.#farcall.log.debug(`Rows of ${this.#id}: ${String(error)}`);
+      this.#follower.failed(error);
     }
   }
 
@@ -274,6 +286,7 @@ class RunPanel {
         path.length === 0 && first === 0 && count === 0 ? [rootOf(value)] : childrenOf(value, path, first, count);
       this.#page.post({ type: "tree", request, nodes, problem: null });
     } catch (error) {
+      this.#follower.failed(error);
       const problem = error instanceof Error ? error.message : String(error);
       this.#page.post({ type: "tree", request, nodes: [], problem });
     }
@@ -324,7 +337,8 @@ class RunPanel {
   }
 
   async #control(to: "cancel" | "pause" | "resume"): Promise<void> {
-    const run = await this.#run();
+    // Whoever asks for this wants the cluster to be there.
+    const run = await (await this.#farcall.cluster(this.#cluster)).runs.open(this.#id);
     if (to === "cancel") {
       await run.cancel();
       await this.#farcall.memory.removeUnfinished(this.#id);

@@ -43,6 +43,20 @@ export interface ConnectionOptions {
   onClose(connection: Connection): void;
 }
 
+/**
+ * What those ask who only look: an editor that shows the cluster must not keep it from ending when it is idle, nor a
+ * program that is connected and does nothing.
+ */
+const looks = new Set<string>([
+  "hello",
+  "retire",
+  "status",
+  "env.list",
+  "run.list",
+  "run.get",
+  "changes.follow",
+  "logs.follow",
+] satisfies (keyof AgentMethods)[]);
 const helloWithinMs = 10_000;
 const watchEveryMs = 100;
 const maxListed = 1_000;
@@ -54,6 +68,8 @@ export class Connection {
   readonly #begun = new Set<RunId>();
   #follower: LogFollower | undefined;
   #greeted = false;
+  #uses = 0;
+  #usedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(transport: Transport, options: ConnectionOptions) {
     this.#options = options;
@@ -79,8 +95,23 @@ export class Connection {
     return this.#greeted;
   }
 
+  /** Whether more than a look was asked in that time. */
+  wasUsedWithin(ms: number): boolean {
+    return this.#uses > 0 || Date.now() - this.#usedAtMs < ms;
+  }
+
   close(): void {
     this.#peer.close();
+  }
+
+  #use(): () => void {
+    this.#uses++;
+    const end = this.#options.agent.use();
+    return () => {
+      this.#uses--;
+      this.#usedAtMs = Date.now();
+      end();
+    };
   }
 
   /** Nothing but `hello` is answered before a `hello` with the right token. */
@@ -90,7 +121,18 @@ export class Connection {
       guarded[name] = (params: never, incoming: never) => {
         if (!this.#greeted && name !== "hello")
           throw new FarcallError("agent.auth", "The connection has not been greeted.");
-        return (handler as (params: never, incoming: never) => unknown)(params, incoming);
+        const handle = handler as (params: never, incoming: never) => unknown;
+        if (looks.has(name)) return handle(params, incoming);
+        const end = this.#use();
+        try {
+          const answer = handle(params, incoming);
+          if (answer instanceof Promise) answer.then(end, end);
+          else end();
+          return answer;
+        } catch (error) {
+          end();
+          throw error;
+        }
       };
     }
     return guarded as Handlers<AgentMethods>;
@@ -106,6 +148,7 @@ export class Connection {
           throw new FarcallError("agent.auth", "The token is wrong.", { retryable: true });
         }
         this.#greeted = true;
+        this.#usedAtMs = Date.now();
         clearTimeout(this.#helloTimer);
         return { result: { protocol: protocolVersion, version, build, pid: process.pid } };
       },

@@ -37,6 +37,8 @@ import { Timelines } from "./timelines.ts";
 
 const tokenBytes = 32;
 const pruneEveryMs = 10_000;
+/** A client that used the agent in this time would miss it. */
+const recentUseMs = 60_000;
 /** Exit status of an agent that found another one running in its folder. */
 const notNeeded = 0;
 
@@ -56,6 +58,8 @@ export class Agent {
   readonly #server: Server;
   readonly #token: string;
   readonly #cleanup = new AsyncDisposableStack();
+  /** Requests under way that are more than a look. */
+  #uses = 0;
   #idleSinceMs = Date.now();
   #stopping: Promise<void> | undefined;
 
@@ -184,10 +188,19 @@ export class Agent {
   async retire(asker: Connection): Promise<{ retiring: boolean; why?: string }> {
     const activeRuns = await this.#activeRuns();
     if (activeRuns > 0) return { retiring: false, why: `${activeRuns} runs are active` };
-    const others = this.#clients().filter((connection) => connection !== asker).length;
+    const others = this.#clients().filter((each) => each !== asker && each.wasUsedWithin(recentUseMs)).length;
     if (others > 0) return { retiring: false, why: `${others} other clients are connected` };
     setImmediate(() => void this.stop());
     return { retiring: true };
+  }
+
+  /** Something more than a look is asked of the agent, until the returned function is called. */
+  use(): () => void {
+    this.#uses++;
+    return () => {
+      this.#uses--;
+      this.#idleSinceMs = Date.now();
+    };
   }
 
   async requestStop(force: boolean): Promise<{ stopping: boolean; activeRuns: number }> {
@@ -244,7 +257,7 @@ export class Agent {
     const timer = setInterval(() => {
       void this.#activeRuns().then((activeRuns) => {
         const now = Date.now();
-        if (activeRuns > 0 || this.#connections.size > 0) this.#idleSinceMs = now;
+        if (activeRuns > 0 || this.#uses > 0) this.#idleSinceMs = now;
         else if (now - this.#idleSinceMs >= this.#idleMs) void this.stop();
       });
     }, everyMs);

@@ -2,7 +2,7 @@ import { decodeValue } from "../protocol/codec.ts";
 import { unpackOutcomes } from "../protocol/pack.ts";
 import type { RunRecord } from "../protocol/messages.ts";
 import { type RemoteOrigin, reviveError } from "./remoteErrors.ts";
-import { isConnectionLoss, pause, type Session } from "./session.ts";
+import { type Asking, isConnectionLoss, pause } from "./session.ts";
 import type { StackMapper } from "./stacks.ts";
 
 /** What became of one input. */
@@ -27,7 +27,7 @@ const maxReconnects = 60;
 
 /** Reads the outcomes of a run in batches, across lost connections. */
 export async function* readOutcomes<T>(
-  session: Session,
+  session: Asking,
   run: string,
   mapper: StackMapper,
   options: ReadOutcomesOptions,

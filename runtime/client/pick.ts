@@ -1,7 +1,7 @@
 import { decodeValue } from "../protocol/codec.ts";
 import { maxPicked } from "../protocol/messages.ts";
 import { reviveError } from "./remoteErrors.ts";
-import type { Session } from "./session.ts";
+import type { Asking } from "./session.ts";
 import type { StackMapper } from "./stacks.ts";
 
 /** What became of one input, or, where that is too large to be read along the way, which of the two it is. */
@@ -22,7 +22,7 @@ const defaultMaxBytes = 64 * 1024;
 
 /** The outcomes of some inputs of a map, by rising index; those without one are left out. */
 export async function pickOutcomes<T>(
-  session: Session,
+  session: Asking,
   run: string,
   mapper: StackMapper,
   indices: readonly number[],

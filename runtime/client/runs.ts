@@ -8,7 +8,7 @@ import type { MapOptions } from "../spec/map.ts";
 import { type MapOutcome, type ReadOutcomesOptions, readOutcomes } from "./outcomes.ts";
 import { type PickedOutcome, pickOutcomes, type PickOptions } from "./pick.ts";
 import { reviveError } from "./remoteErrors.ts";
-import type { Session } from "./session.ts";
+import type { Asking, Session } from "./session.ts";
 import { StackMapper } from "./stacks.ts";
 import type { Cursors } from "./cursors.ts";
 
@@ -61,10 +61,14 @@ export class Runs {
     return value.runs;
   }
 
-  /** Attaches to a run, whoever began it. Throws `run.unknown`. */
-  async open<T = unknown>(id: string): Promise<Run<T>> {
-    const { value } = await this.#session.request("run.get", { run: id }, { timeoutMs: askTimeoutMs });
-    return new Run<T>(this.#session, this.#cursors, value.record);
+  /**
+   * Attaches to a run, whoever began it. Throws `run.unknown`. With `start: false` neither this nor anything asked of
+   * the run starts the cluster: while it is not up that is `agent.unreachable`.
+   */
+  async open<T = unknown>(id: string, options: { start?: boolean } = {}): Promise<Run<T>> {
+    const session = options.start === false ? this.#session.looking() : this.#session;
+    const { value } = await session.request("run.get", { run: id }, { timeoutMs: askTimeoutMs });
+    return new Run<T>(session, this.#cursors, value.record);
   }
 }
 
@@ -74,12 +78,12 @@ export class Runs {
  */
 export class Run<T = unknown> implements AsyncIterable<MapOutcome<T>> {
   readonly id: string;
-  readonly #session: Session;
+  readonly #session: Asking;
   readonly #cursors: Cursors;
   readonly #mapper: StackMapper;
   #record: RunRecord;
 
-  constructor(session: Session, cursors: Cursors, record: RunRecord) {
+  constructor(session: Asking, cursors: Cursors, record: RunRecord) {
     this.id = record.id;
     this.#session = session;
     this.#cursors = cursors;

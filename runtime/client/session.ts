@@ -19,6 +19,29 @@ import type { Transport } from "../transport/transport.ts";
  * whether it may be made again. `withRetry` is for those that may. While nothing is asked, the connection
  * does not keep the process alive.
  */
+/** What a request may say beside what it asks. */
+export interface AskOptions extends RequestOptions {
+  /** Does not keep this process alive. */
+  background?: boolean;
+  /** False: fails with `agent.unreachable` rather than have an agent started. Default true. */
+  start?: boolean;
+}
+
+/** The part of a session that asks, for those to whom it is all the same whether that may start an agent. */
+export interface Asking {
+  request<K extends keyof Methods>(
+    method: K,
+    params: Params<Methods[K]>,
+    options?: AskOptions,
+    onItem?: OnItem,
+  ): Promise<Received<Result<Methods[K]>>>;
+  stream<K extends keyof Methods>(
+    method: K,
+    params: Params<Methods[K]>,
+    options?: AskOptions,
+  ): AsyncGenerator<Received<Item<Methods[K]>>, Received<Result<Methods[K]>>, undefined>;
+}
+
 export interface SessionOptions {
   provider: Provider;
   /** Called after each connect. */
@@ -34,12 +57,14 @@ const retryDelaysMs = [50, 100, 200, 500, 1_000, 2_000, 5_000];
 type Methods = AgentMethods;
 type AgentPeer = Peer<Methods>;
 
-export class Session {
+export class Session implements Asking {
   readonly #options: SessionOptions;
   #connecting: Promise<Connected> | undefined;
   /** As `#connecting`, without starting anything. */
   #looking: Promise<Connected> | undefined;
   #connected: Connected | undefined;
+  /** The agent that was last found to be of a version that cannot be talked to. */
+  #foreignPid: number | undefined;
   #busy = 0;
   #closed = false;
 
@@ -50,11 +75,11 @@ export class Session {
   request<K extends keyof Methods>(
     method: K,
     params: Params<Methods[K]>,
-    options?: RequestOptions & { background?: boolean },
+    options?: AskOptions,
     onItem?: OnItem,
   ): Promise<Received<Result<Methods[K]>>> {
     const connected = this.#connected;
-    if (!connected) return this.connect().then(() => this.request(method, params, options, onItem));
+    if (!connected) return this.#reach(options?.start).then(() => this.request(method, params, options, onItem));
     const answer = connected.peer.request(method, params, options, onItem);
     if (options?.background) return answer;
     this.#hold();
@@ -65,15 +90,29 @@ export class Session {
   async *stream<K extends keyof Methods>(
     method: K,
     params: Params<Methods[K]>,
-    options: RequestOptions & { background?: boolean } = {},
+    options: AskOptions = {},
   ): AsyncGenerator<Received<Item<Methods[K]>>, Received<Result<Methods[K]>>, undefined> {
-    const { peer } = this.#connected ?? (await this.connect());
+    const { peer } = this.#connected ?? (await this.#reach(options.start));
     if (!options.background) this.#hold();
     try {
       return yield* peer.stream(method, params, options);
     } finally {
       if (!options.background) this.#release();
     }
+  }
+
+  /** The same session for those who only look: their requests start no agent. */
+  looking(): Asking {
+    return {
+      request: (method, params, options, onItem) => this.request(method, params, { ...options, start: false }, onItem),
+      stream: (method, params, options) => this.stream(method, params, { ...options, start: false }),
+    };
+  }
+
+  async #reach(start = true): Promise<Connected> {
+    const connected = start ? await this.connect() : await this.connectIfUp();
+    if (!connected) throw new FarcallError("agent.unreachable", "The cluster is not running.", { retryable: true });
+    return connected;
   }
 
   /** Does `act` again, after a growing pause, as long as it fails only because the connection broke. */
@@ -117,6 +156,12 @@ export class Session {
     await this.#options.provider.ended(connected.agentPid);
   }
 
+  /** Ends an agent that was found to be of a version that cannot be asked to. Resolves when it is gone. */
+  async endForeign(): Promise<void> {
+    const pid = this.#foreignPid;
+    if (pid !== undefined) await this.#options.provider.terminate(pid);
+  }
+
   close(): void {
     this.#closed = true;
     this.#connected?.peer.close();
@@ -150,7 +195,7 @@ export class Session {
           { protocol: protocolVersion, token: link.token, version: farcallVersion, build: link.expectedBuild },
           { timeoutMs: helloTimeoutMs },
         );
-        if (value.build !== link.expectedBuild && (await this.#replaces(peer, value))) continue;
+        if (value.build !== link.expectedBuild && (await this.#replaces(peer, value, start))) continue;
         const connected = { peer, transport: link.transport, agentVersion: value.version, agentPid: value.pid };
         link.transport.keepProcessAlive(this.#busy > 0);
         this.#connected = connected;
@@ -169,7 +214,13 @@ export class Session {
   }
 
   /** Whether the agent of another build makes room for one of ours. */
-  async #replaces(peer: AgentPeer, agent: { protocol: number; version: string; pid: number }): Promise<boolean> {
+  async #replaces(
+    peer: AgentPeer,
+    agent: { protocol: number; version: string; pid: number },
+    start: boolean,
+  ): Promise<boolean> {
+    // Two editors of different versions that only look must not end the idle agents of each other.
+    if (!start && agent.protocol === protocolVersion) return false;
     const { value } = await peer.request("retire", {}, { timeoutMs: helloTimeoutMs });
     if (value.retiring) {
       await peer.closed;
@@ -177,6 +228,7 @@ export class Session {
       return true;
     }
     if (agent.protocol === protocolVersion) return false;
+    this.#foreignPid = agent.pid;
     throw new FarcallError(
       "agent.version",
       `The agent of this cluster is of Farcall ${agent.version} and cannot talk to this client of ${farcallVersion}; it was asked to make room, but ${value.why ?? "it will not"}.`,
@@ -223,6 +275,16 @@ const lossCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 
 export function isConnectionLoss(error: unknown): boolean {
   return error instanceof FarcallError && lossCodes.has(error.code);
+}
+
+/**
+ * Whether the connection broke without a word, as when the agent was killed. One that ends in order, by `down` or
+ * because it was idle, says farewell: then nobody wants it to be there.
+ */
+export function brokeOff(error: unknown): boolean {
+  return (
+    error instanceof Error && (error as { code?: unknown }).code === "connection.lost" && error.cause !== undefined
+  );
 }
 
 /** Waits, with some jitter so that many clients do not come back at once. */

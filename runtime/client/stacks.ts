@@ -1,7 +1,7 @@
 import { isAbsolute, join } from "node:path";
 import type { TraceMap } from "@jridgewell/trace-mapping";
 import type { BundleRef, RunRecord } from "../protocol/messages.ts";
-import type { Session } from "./session.ts";
+import type { Asking } from "./session.ts";
 
 /**
  * Turns the stacks of errors from workers, which name places in bundles, into stacks that name the lines of
@@ -22,7 +22,7 @@ const maxFrameChars = 2_000;
 const mapTimeoutMs = 30_000;
 
 export class StackMapper {
-  readonly #session: Session;
+  readonly #session: Asking;
   readonly #place: SourcePlace;
   readonly #maps = new Map<string, Promise<TraceMap | undefined>>();
   readonly #contents: ReadonlyMap<string, Uint8Array>;
@@ -30,7 +30,7 @@ export class StackMapper {
 
   /** With `local`, the bundle and its files by hash, nothing needs to be fetched from the agent. */
   constructor(
-    session: Session,
+    session: Asking,
     place: SourcePlace,
     local?: { ref: BundleRef; contents: ReadonlyMap<string, Uint8Array> },
   ) {

@@ -6,7 +6,7 @@ import type { LoadOptions } from "../client/module.ts";
 import { RemoteModule } from "../client/module.ts";
 import { type Remote, remoteExports } from "../client/remote.ts";
 import { Runs } from "../client/runs.ts";
-import { isConnectionLoss, Session } from "../client/session.ts";
+import { type Connected, isConnectionLoss, Session } from "../client/session.ts";
 import type { AgentStatus, LogLine, RunRecord } from "../protocol/messages.ts";
 import { LocalProvider } from "../providers/local/local.ts";
 import { checkClusterSpec, type ClusterSpec } from "../spec/cluster.ts";
@@ -159,7 +159,8 @@ export class Cluster implements AsyncDisposable {
   /**
    * Ends the cluster's agents and workers, and removes everything from machines that are not this one. Refused with
    * `run.state` while runs are active, unless `force` cancels them. With `force` also a cluster whose machines cannot
-   * be reached is forgotten; `left` names those hosts. `wasUp` is whether there was an agent to end.
+   * be reached is forgotten; `left` names those hosts. `wasUp` is whether there was an agent to end. An agent of a
+   * version that cannot be talked to is ended only with `force`; a later one goes on with its maps.
    */
   async down(options: { force?: boolean; signal?: AbortSignal } = {}): Promise<{ wasUp: boolean; left: string[] }> {
     const { force = false, signal } = options;
@@ -178,7 +179,14 @@ export class Cluster implements AsyncDisposable {
   }
 
   async #stop(force: boolean): Promise<boolean> {
-    const connected = await this.#session.connectIfUp();
+    let connected: Connected | undefined;
+    try {
+      connected = await this.#session.connectIfUp();
+    } catch (error) {
+      if (!force || !(error instanceof FarcallError) || error.code !== "agent.version") throw error;
+      await this.#session.endForeign();
+      return true;
+    }
     if (!connected) return false;
     const { value } = await this.#session.request("stop", { force }, { timeoutMs: stopTimeoutMs });
     if (!value.stopping) {

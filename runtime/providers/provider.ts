@@ -7,6 +7,8 @@ export interface Provider {
   connect(options: ConnectOptions): Promise<AgentLink>;
   /** Resolves when an agent that was told to end is gone, or after a bound. */
   ended(agentPid: number): Promise<void>;
+  /** Ends an agent that cannot be asked to, in an orderly way, and resolves as `ended` does. */
+  terminate(agentPid: number): Promise<void>;
 }
 
 export interface ConnectOptions {

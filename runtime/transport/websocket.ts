@@ -6,6 +6,8 @@ import { setReferenced } from "./stream.ts";
 import { highWaterBytes, maxFrameBytes, type Transport, type TransportHandlers } from "./transport.ts";
 
 const drainPollMs = 5;
+/** https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1 */
+const closedWithoutFarewell = 1006;
 
 export interface DialOptions {
   signal?: AbortSignal | undefined;
@@ -83,6 +85,7 @@ export class WebSocketTransport implements Transport {
   #early: Uint8Array[] = [];
   #cause: Error | undefined;
   #closed = false;
+  #destroyed = false;
 
   readonly #stream: Duplex | undefined;
 
@@ -100,8 +103,9 @@ export class WebSocketTransport implements Transport {
       if (this.#handlers) this.#handlers.onFrame(data);
       else this.#early.push(data);
     });
-    socket.on("close", () => {
+    socket.on("close", (code) => {
       this.#closed = true;
+      if (code === closedWithoutFarewell && !this.#destroyed) this.#cause ??= new Error("it broke off");
       this.#handlers?.onClose(this.#cause);
     });
   }
@@ -134,6 +138,7 @@ export class WebSocketTransport implements Transport {
   }
 
   destroy(): void {
+    this.#destroyed = true;
     this.#socket.terminate();
   }
 

@@ -35,7 +35,7 @@ export async function stage(target: Target, folder: string, root: string = here)
       filter: (path) => isShipped(relative(join(root, "dist"), path)),
     }),
     ...["media", "l10n"].map((name) => copyIfThere(join(root, name), join(folder, name))),
-    ...(await topLevelFiles(root)).map((name) => cp(join(root, name), join(folder, name))),
+    ...(await topLevelFiles(root)).map((name) => stageText(join(root, name), join(folder, name))),
   ]);
   await stageEsbuild(target, join(folder, "dist/node_modules"));
 }
@@ -54,6 +54,23 @@ async function topLevelFiles(root: string): Promise<string[]> {
     "LICENSE",
     ...names.filter((name) => /^package\.nls(\.[\w-]+)?\.json$/.test(name)),
   ];
+}
+
+/**
+ * Of a text that is shown beside the extension, pictures and links into the checkout are left out: they are not in the
+ * package, and there is no public address that they could be led to.
+ */
+async function stageText(from: string, to: string): Promise<void> {
+  if (!from.endsWith(".md")) return cp(from, to);
+  await writeFile(to, withoutLocalLinks(await readFile(from, "utf8")));
+}
+
+const publicAddress = "(?:https?:|mailto:|#)";
+
+export function withoutLocalLinks(markdown: string): string {
+  return markdown
+    .replaceAll(new RegExp(`!\\[[^\\]]*\\]\\((?!${publicAddress})[^)]*\\)\\n*`, "g"), "")
+    .replaceAll(new RegExp(`(?<!!)\\[([^\\]]*)\\]\\((?!${publicAddress})[^)]*\\)`, "g"), "$1");
 }
 
 /** Of what is below `dist`. */

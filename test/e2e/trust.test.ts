@@ -7,11 +7,14 @@ import { useLab } from "./support/useLab.ts";
 /** A folder that nobody has trusted yet. */
 
 const files = {
-  "evil.ts":
-    'import { writeFileSync } from "node:fs";\nwriteFileSync("ran.txt", "ran");\nexport const evil = () => 1;\n',
+  "evil.ts": "export const evil = () => 1;\n",
   "farcall.json": '{ "envs": { "stolen": { "vars": { "A": "b" } } } }\n',
-  ".vscode/settings.json": '{ "farcall.home": "./inside" }\n',
+  // It would leave the trusted folder without what the second test waits for, and the log says who read it.
+  ".vscode/settings.json": '{ "farcall.home": "./inside", "farcall.afterLaunch": "notification" }\n',
 };
+
+/** In a trusted folder lenses and envs are there long before. */
+const settledMs = 3_000;
 
 describe("an untrusted folder", () => {
   const opened = useLab({ files, trust: false });
@@ -26,13 +29,20 @@ describe("an untrusted folder", () => {
     await window.openFile("evil.ts");
     await window.showContainer("Farcall");
     await window.view("Runs").pane.getByText("Nothing of this folder runs before you trust it.").waitFor();
+    // By now the extension has looked at the cluster, as it may, and has had time for what it may not.
+    const rows = await until(
+      () => window.view("Clusters").rows(),
+      (found) => found.length > 0,
+    );
+    expect(rows).toEqual([expect.stringMatching(/^local not running/)]);
+    const commands = await window.commandsFor("Farcall: Start Cluster");
+    expect(commands).toContain("Farcall: Start Cluster");
+    expect(await window.offered("Farcall: Run Function")).not.toContain("Farcall: Run Function Remotely…");
+    await new Promise((resolve) => setTimeout(resolve, settledMs));
     expect(await window.lenses()).toEqual([]);
     expect((await window.view("Envs").rows()).join()).not.toContain("stolen");
     expect(home.agentPid()).toBeUndefined();
     expect(existsSync(join(home.project, "inside"))).toBe(false);
-    await window.quickInput.open(">Farcall: Run Function");
-    expect((await window.quickInput.labels()).filter((label) => label.includes("Run Function"))).toEqual([]);
-    await window.page.keyboard.press("Escape");
   });
 
   it("has everything once it is trusted", async () => {
@@ -46,5 +56,6 @@ describe("an untrusted folder", () => {
       (found) => found.length > 0,
     );
     expect(rows.join()).toContain("stolen");
+    expect(await window.offered("Farcall: Run Function")).toContain("Farcall: Run Function Remotely…");
   });
 });

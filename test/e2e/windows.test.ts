@@ -1,53 +1,11 @@
-import { once } from "node:events";
-import { mkdir, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:http";
+import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { WebSocketServer } from "ws";
-import { agentMethods, protocolVersion } from "../../runtime/protocol/messages.ts";
-import { Peer } from "../../runtime/protocol/rpc.ts";
-import { agentPaths } from "../../runtime/transport/agentPaths.ts";
-import { WebSocketTransport } from "../../runtime/transport/websocket.ts";
 import { until } from "../support/home.ts";
+import { NewerAgent } from "../support/newerAgent.ts";
 import { closeEditors, LaunchForm, RunPanel } from "./support/panels.ts";
 import { chooseFromMenu } from "./support/treeView.ts";
 import { useLab } from "./support/useLab.ts";
-
-/** Something that answers as an agent of a later Farcall would. */
-async function startNewerAgent(folder: string): Promise<AsyncDisposable> {
-  const { socket, token } = agentPaths(folder);
-  await rm(socket, { force: true });
-  await writeFile(token, "t", { mode: 0o600 });
-  const server = createServer();
-  const sockets = new WebSocketServer({ server });
-  const refuse = () => {
-    throw new Error("an agent of another version knows nothing else");
-  };
-  sockets.on("connection", (ws) => {
-    const handlers = Object.fromEntries(Object.keys(agentMethods).map((name) => [name, refuse]));
-    void new Peer(
-      new WebSocketTransport(ws),
-      {},
-      {
-        methods: agentMethods,
-        handlers: {
-          ...handlers,
-          hello: () => ({ result: { protocol: protocolVersion + 1, version: "99.0.0", build: "new", pid: 1 } }),
-          retire: () => ({ result: { retiring: false, why: "3 runs are active" } }),
-        } as never,
-      },
-    );
-  });
-  server.listen(socket);
-  await once(server, "listening");
-  return {
-    [Symbol.asyncDispose]: async () => {
-      for (const client of sockets.clients) client.terminate();
-      server.close();
-      await rm(socket, { force: true });
-    },
-  };
-}
 
 /** Folders with odd names, many folders, two windows, an extension that is turned off, an agent of the future. */
 
@@ -143,7 +101,7 @@ describe("workspaces", () => {
     await other.page.close();
   });
 
-  it("say so when the agent is of a newer version and has work", async () => {
+  it("say so when the agent is of a newer version and has work, and can shut it down", async () => {
     const { window, home } = opened;
     const folder = join(home.path, "local");
     const agent = home.agentPid();
@@ -152,7 +110,7 @@ describe("workspaces", () => {
       () => home.agentPid(),
       (pid) => pid === undefined,
     );
-    await using newer = await startNewerAgent(folder);
+    await using newer = await NewerAgent.start(folder);
     await closeEditors(window);
     await window.openFile("slow.ts");
     await window.clickLens("Run remotely");
@@ -162,11 +120,26 @@ describe("workspaces", () => {
     const said = await window.waitForNotification(/Cannot run slowly/);
     expect(said).toContain("Farcall 99.0.0");
     expect(said).toContain("3 runs are active");
-    expect(newer).toBeDefined();
-    await window.page.keyboard.press("Escape");
+    expect(said).not.toContain("farcall down");
+    await window.showContainer("Farcall");
+    await until(
+      () => window.view("Clusters").rows(),
+      ([first = ""]) => first.startsWith("local The agent of this cluster is of Farcall 99.0.0"),
+    );
+    expect(newer.process.signalCode).toBeNull();
+    await window.answerNotification(/Cannot run slowly/, "Shut Down Cluster");
+    await window.answerDialog("Shut Down");
+    await until(
+      () => newer.process.signalCode,
+      (signal) => signal === "SIGTERM",
+    );
+    await until(
+      () => window.view("Clusters").rows(),
+      ([first = ""]) => first.startsWith("local not running"),
+    );
   });
 
-  it("may lose the extension in the middle of a run, which goes on", async () => {
+  it("may lose the extension in the middle of a run, which goes on and is found when it is back", async () => {
     const { window, home } = opened;
     const cluster = home.cluster();
     await closeEditors(window);
@@ -177,18 +150,33 @@ describe("workspaces", () => {
     await form.submit();
     const run = await RunPanel.open(window, "slowly");
     await run.waitForState(/running/);
+    const newest = async () => (await cluster.runs.list({ limit: 1 }))[0];
     await window.runCommand("View: Show Extensions");
-    await window.page.getByText("Farcall", { exact: true }).first().click({ button: "right" });
-    await chooseFromMenu(window.page, "Disable");
+    const row = window.page.locator(".extension-list-item").filter({ hasText: "Farcall" }).first();
+    const choose = async (action: string) => {
+      await row.click({ button: "right" });
+      await chooseFromMenu(window.page, action);
+    };
+    await choose("Disable");
     await window.page
       .getByText(/Restart Extensions|Reload Window/)
       .first()
       .click();
-    const [record] = await until(
-      () => cluster.runs.list({ limit: 1 }),
-      ([first]) => first?.state === "done",
-      60_000,
+    await window.page.locator(".activitybar a[aria-label^=Farcall]").waitFor({ state: "hidden" });
+    // It is gone, and the run is not over yet.
+    expect(await newest()).toMatchObject({ state: "running" });
+    const done = await until(newest, (record) => record?.state === "done", 60_000);
+    expect(done).toMatchObject({ done: 600 });
+    await choose("Enable");
+    await window.showContainer("Farcall");
+    await until(
+      () => window.view("Runs").rows(),
+      ([first = ""]) => first.startsWith("slowly done"),
+      45_000,
     );
-    expect(record).toMatchObject({ state: "done", done: 600 });
+    await window.view("Runs").click("slowly");
+    const again = await RunPanel.open(window, "slowly");
+    await again.waitForState(/done/);
+    expect(await again.progress()).toEqual({ done: 600, of: 600, failed: 0 });
   });
 });

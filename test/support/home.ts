@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { createHash } from "node:crypto";
+import { inspect } from "node:util";
 import { Cluster, type ClusterOptions } from "farcall";
 
 /**
@@ -135,7 +136,7 @@ export class TestHome implements AsyncDisposable {
       () => this.leftovers(),
       (found) => found.length === 0,
       leftoversGraceMs,
-    );
+    ).catch(() => this.leftovers());
     for (const line of left) process.kill(Number.parseInt(line, 10), "SIGKILL");
     await rm(this.#folder, { recursive: true, force: true, maxRetries: 5 });
     if (left.length > 0) throw new Error(`Left running:\n${left.join("\n")}`);
@@ -160,7 +161,7 @@ export function outcomeOf(child: ChildProcess, timeoutMs = 60_000): Promise<CliR
   });
 }
 
-/** Looks again and again until `isGood`, for at most `withinMs`, and returns what was seen last. */
+/** Looks again and again until `isGood`, for at most `withinMs`, and returns what was seen. Throws with what was seen last. */
 export async function until<T>(
   look: () => T | Promise<T>,
   isGood: (seen: T) => boolean,
@@ -169,9 +170,17 @@ export async function until<T>(
   const deadlineMs = Date.now() + withinMs;
   for (;;) {
     const seen = await look();
-    if (isGood(seen) || Date.now() > deadlineMs) return seen;
+    if (isGood(seen)) return seen;
+    if (Date.now() > deadlineMs) throw new Error(`It was not so within ${withinMs} ms. Seen last: ${shown(seen)}`);
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
+}
+
+const maxShownChars = 2_000;
+
+function shown(seen: unknown): string {
+  const text = inspect(seen, { depth: 4, breakLength: 120 });
+  return text.length > maxShownChars ? `${text.slice(0, maxShownChars)}…` : text;
 }
 
 interface ProcessInfo {

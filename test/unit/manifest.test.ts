@@ -103,7 +103,10 @@ describe("the manifest", () => {
       if (property.enum) expect(property.enumDescriptions).toHaveLength(property.enum.length);
       expect(code, name).toContain(`"${name.slice("farcall.".length)}"`);
     }
-    expect(manifest.capabilities.untrustedWorkspaces.restrictedConfigurations).toContain("farcall.home");
+    // All of them are read, and until a folder is trusted nothing of it is.
+    expect(manifest.capabilities.untrustedWorkspaces.restrictedConfigurations).toEqual(
+      Object.keys(contributes.configuration.properties),
+    );
     expect(contributes.configuration.properties["farcall.home"]?.scope).toBe("machine");
   });
 });

@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { expectedFiles, surprises } from "../../scripts/packaging/contents.ts";
-import { stage } from "../../scripts/packaging/stage.ts";
+import { stage, withoutLocalLinks } from "../../scripts/packaging/stage.ts";
 import { currentTarget, esbuildProgram } from "../../scripts/packaging/targets.ts";
 import { packageVsix } from "../../scripts/packaging/vsix.ts";
 import { zipEntries } from "../../scripts/packaging/zipEntries.ts";
@@ -109,6 +109,17 @@ describe("packing the extension", () => {
 
   it("says so when the extension is not built", async () => {
     await expect(stage(target, join(folder, "staged"), folder)).rejects.toThrow(/dist\/extension\.js is missing/);
+  });
+
+  it("shows texts without pictures and links that lead nowhere from an installed extension", async () => {
+    await stage(target, join(folder, "staged"), checkout);
+    expect(await readFile(join(folder, "staged/README.md"), "utf8")).toBe("# Farcall\n\n and more\n");
+    const readme = await readFile(join(import.meta.dirname, "../../README.md"), "utf8");
+    expect(readme).toMatch(/!\[.*\]\(media/);
+    const shown = withoutLocalLinks(readme);
+    const left = [...shown.matchAll(/\]\(([^)]*)\)/g)].map(([, address]) => address!);
+    expect(left.filter((address) => !/^(https?:|#)/.test(address))).toEqual([]);
+    expect(withoutLocalLinks("[a](https://a.test) [b](#b) `[c](d)`")).toContain("[a](https://a.test) [b](#b)");
   });
 
   it("keeps of the manifest what VS Code reads", async () => {

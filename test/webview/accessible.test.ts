@@ -2,7 +2,20 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import type { AxeResults } from "axe-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { answers, callForm, failures, logs, mapForm, mixedLog, node, row, run, start, timeline } from "./data.ts";
+import {
+  answers,
+  callForm,
+  connection,
+  failures,
+  logs,
+  mapForm,
+  mixedLog,
+  node,
+  row,
+  run,
+  start,
+  timeline,
+} from "./data.ts";
 import { PageLab, type Panel } from "./page.ts";
 import { type ThemeName, themes } from "./themes.ts";
 
@@ -35,7 +48,8 @@ describe.each(Object.keys(themes) as ThemeName[])("in the theme %s", (theme) => 
   it("every tab of a map keeps to the rules of accessibility", async () => {
     await using panel = await lab.open("run", { theme, answer: answers(200, someFail) });
     const error = { message: "The run stopped.", hint: "Try again." };
-    await panel.send(start, run({ state: "failed", error, connection: "no answer", costUsd: 1 }));
+    await panel.send(start, run({ state: "failed", error, costUsd: 1 }));
+    await panel.send(connection({ text: "The cluster is not running.", action: "start" }));
     await panel.send(
       { type: "failures", groups: failures, more: true },
       { type: "timeline", timeline },

@@ -1,4 +1,5 @@
 import type {
+  ConnectionProblem,
   FailureGroup,
   LaunchForm,
   PanelLogLine,
@@ -36,10 +37,13 @@ export function run(change: Partial<RunHeader> = {}, canRepeat = true): ToPage {
       costUsd: 0,
       ratePerSecond: null,
       error: null,
-      connection: null,
       ...change,
     },
   };
+}
+
+export function connection(problem: ConnectionProblem | null): ToPage {
+  return { type: "connection", run: "r-1", cluster: "local", problem };
 }
 
 export function node(key: string, kind: TreeNode["kind"], text: string, children = 0): TreeNode {

@@ -1,7 +1,7 @@
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { answers, callForm, failures, logLine, logs, mapForm, node, row, run, start } from "./data.ts";
+import { answers, callForm, connection, failures, logLine, logs, mapForm, node, row, run, start } from "./data.ts";
 import { PageLab, type Panel } from "./page.ts";
 
 let lab: PageLab;
@@ -49,7 +49,8 @@ describe("text from afar", () => {
     const { page } = panel;
     await panel.send(
       start,
-      run({ label: nasty, env: nasty, cluster: nasty, error: { message: nasty, hint: nasty }, connection: nasty }),
+      run({ label: nasty, env: nasty, cluster: nasty, error: { message: nasty, hint: nasty } }),
+      connection({ text: nasty, action: "retry" }),
       {
         type: "failures",
         more: false,

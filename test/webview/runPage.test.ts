@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { ToExtension } from "../../webview/messages.ts";
-import { answers, logLine, logs, mixedLog, node, run, start, timeline } from "./data.ts";
+import { answers, connection, logLine, logs, mixedLog, node, run, start, timeline } from "./data.ts";
 import { PageLab, type Panel } from "./page.ts";
 
 let lab: PageLab;
@@ -66,9 +66,24 @@ describe("the head of a run", () => {
   it("warns when the cluster is away and shows why a run failed", async () => {
     await using panel = await lab.open("run", { answer: answers(10) });
     const error = { message: "The module did not load.", hint: "Check its imports." };
-    await panel.send(start, run({ state: "failed", error, connection: "no answer" }));
-    await panel.page.getByText("this is what was last known: no answer").waitFor();
+    await panel.send(start, run({ state: "failed", error }));
+    await panel.send(connection({ text: "The cluster is not running.", action: "start" }));
+    await panel.page.getByText("What is shown is what was last known.").waitFor();
     await panel.page.getByText("Check its imports.").waitFor();
+    expect(await press(panel, "Start cluster")).toEqual({ type: "connect", start: true });
+    await panel.send(connection(null));
+    await panel.page.getByText("The cluster is not running.").waitFor({ state: "hidden" });
+  });
+
+  it("says why nothing is known of the run, and keeps which one it is", async () => {
+    await using panel = await lab.open("run", { answer: answers(10) });
+    await panel.send(start, connection(null));
+    await panel.page.getByText("Reading the run…").waitFor();
+    expect(await panel.keptState()).toMatchObject({ run: "r-1", cluster: "local" });
+    await panel.send(connection({ text: "The cluster does not know this run any more.", action: "retry" }));
+    await panel.page.getByText("The cluster does not know this run any more.").waitFor();
+    expect(await panel.page.getByText("last known").count()).toBe(0);
+    expect(await press(panel, "Retry")).toEqual({ type: "connect", start: false });
   });
 
   it("is in the language of the strings it is sent", async () => {

@@ -1,12 +1,13 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { listen, post } from "../host.ts";
-import type { FailureGroup, RunHeader, TimelineData, TreeNode } from "../messages.ts";
+import type { ConnectionProblem, FailureGroup, RunHeader, TimelineData, TreeNode } from "../messages.ts";
 import { t, setTranslations } from "../text.ts";
 import { formatCount, setLocale } from "../ui/numbers.ts";
 import { type Tab, Tabs } from "../ui/toolkit.ts";
 import { Activity } from "./activity.tsx";
 import { CallResult } from "./callResult.tsx";
 import { Failures } from "./failures.tsx";
+import { Connection } from "./connection.tsx";
 import { announcement, Header } from "./header.tsx";
 import { LogStore } from "./logStore.ts";
 import { Logs } from "./logs.tsx";
@@ -21,6 +22,7 @@ const logs = new LogStore(pageState.value.logFilter);
 /** The page of a run. */
 export function App() {
   const [isStarted, setStarted] = useState(false);
+  const [problem, setProblem] = useState<ConnectionProblem | null>(null);
   const [run, setRun] = useState<RunHeader>();
   const [canRepeat, setCanRepeat] = useState(false);
   const [timeline, setTimeline] = useState<TimelineData>();
@@ -36,6 +38,11 @@ export function App() {
           setLocale(message.locale);
           setTranslations(message.strings);
           setStarted(true);
+          break;
+        case "connection":
+          // Kept at once: a window that is closed before anything is known of the run must find its panel again.
+          pageState.update({ run: message.run, cluster: message.cluster });
+          setProblem(message.problem);
           break;
         case "run":
           setRun(message.run);
@@ -57,11 +64,9 @@ export function App() {
     return stop;
   }, []);
 
-  useEffect(() => {
-    if (run) pageState.update({ run: run.id, cluster: run.cluster });
-  }, [run?.id, run?.cluster]);
-
-  const progress = run?.kind === "map" ? `${run.state} ${run.done} ${run.accepted}` : undefined;
+  // Rows that could not be had while the cluster was away are asked for again.
+  const progress =
+    run?.kind === "map" ? `${run.state} ${run.done} ${run.accepted} ${problem?.action ?? "connected"}` : undefined;
   const isKnown = useRef(false);
   useEffect(() => {
     if (progress === undefined) return;
@@ -70,7 +75,10 @@ export function App() {
     isKnown.current = true;
   }, [progress]);
 
-  if (!isStarted || !run) return <p class="empty">{isStarted ? t("Reading the run…") : ""}</p>;
+  const connection = problem && <Connection problem={problem} isKnown={run !== undefined} />;
+  if (!isStarted || !run) {
+    return <main class="run-page">{connection ?? <p class="empty">{isStarted ? t("Reading the run…") : ""}</p>}</main>;
+  }
 
   const tabs = tabsOf(run, failures.groups.length > 0);
   const first = run.kind === "call" && run.state === "failed" && root === null ? "failures" : tabs[0]?.id;
@@ -88,7 +96,10 @@ export function App() {
 
   return (
     <main class="run-page">
-      <Header run={run} canRepeat={canRepeat} />
+      <div>
+        <Header run={run} canRepeat={canRepeat} />
+        {connection}
+      </div>
       <Announcer run={run} />
       <Tabs label={t("Run")} tabs={tabs} selected={selected} onSelect={(id) => select(id as TabId)}>
         {selected === "results" && <Results run={run} rows={rows} wanted={wanted} />}

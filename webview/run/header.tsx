@@ -25,14 +25,6 @@ export function Header({ run, canRepeat }: { run: RunHeader; canRepeat: boolean 
         <State run={run} />
         <Actions run={run} canRepeat={canRepeat} />
       </div>
-      {run.connection !== null && (
-        <p class="strip warning" role="status">
-          <Icon name="warning" />
-          <span>
-            {t("The cluster cannot be reached, so this is what was last known: {0}", shown(run.connection, 2_000))}
-          </span>
-        </p>
-      )}
       {isMap && <Progress run={run} />}
       <Facts run={run} />
       {run.error !== null && (

@@ -70,6 +70,15 @@ export class LocalProvider implements Provider {
     while (isAlive(agentPid) && Date.now() < deadlineMs) await sleep(retryEveryMs);
   }
 
+  async terminate(agentPid: number): Promise<void> {
+    try {
+      process.kill(agentPid, "SIGTERM");
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+    }
+    await this.ended(agentPid);
+  }
+
   /** Undefined when nobody listens, or somebody who is no longer there did. */
   async #dial(signal: AbortSignal | undefined): Promise<AgentLink | undefined> {
     const paths = agentPaths(this.#folder);

@@ -27,7 +27,7 @@ export async function findLens(page: Page, title: string, { line, nth = 0 }: Len
     await lens.waitFor({ timeout: waitMs });
     return lens;
   }
-  const found = await until(() => lensAbove(page, all, line), Boolean, waitMs);
+  const found = await until(() => lensAbove(page, all, line), Boolean, waitMs).catch(() => undefined);
   if (!found) throw new Error(`No lens "${title}" came above line ${line}.`);
   return found;
 }
@@ -54,7 +54,8 @@ export async function findWebview(page: Page, title: string): Promise<Frame> {
   await tab.waitFor({ timeout: waitMs });
   await tab.click();
   const group = page.locator(".editor-group-container").filter({ has: labelled(".tab.active") });
-  const found = await until(() => documentWithin(page, group.locator(".editor-container").first()), Boolean, waitMs);
+  const area = group.locator(".editor-container").first();
+  const found = await until(() => documentWithin(page, area), Boolean, waitMs).catch(() => undefined);
   if (!found) throw new Error(`The webview "${title}" showed no document.`);
   return found;
 }

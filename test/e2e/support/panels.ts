@@ -78,13 +78,11 @@ export class RunPanel {
   }
 
   async waitForState(state: RegExp, withinMs = waitMs): Promise<string> {
-    const seen = await until(
+    return until(
       () => this.state().catch(() => ""),
       (text) => state.test(text),
       withinMs,
     );
-    if (!state.test(seen)) throw new Error(`The run stayed ${JSON.stringify(seen)}.`);
-    return seen;
   }
 
   async tab(name: string): Promise<void> {
@@ -110,9 +108,7 @@ export class RunPanel {
   }
 
   async waitForRows(isGood: (rows: string[]) => boolean): Promise<string[]> {
-    const rows = await until(() => this.rows(), isGood, waitMs);
-    if (!isGood(rows)) throw new Error(`The rows stayed ${JSON.stringify(rows.slice(0, 20))}.`);
-    return rows;
+    return until(() => this.rows(), isGood, waitMs);
   }
 
   /** `1,234 of 10,000 · 3 failed` */

@@ -72,6 +72,6 @@ export async function chooseFromMenu(page: Page, action: string): Promise<void> 
     if (!(await item.isVisible())) return true;
     await item.click({ timeout: 500 }).catch(() => undefined);
     return false;
-  }, Boolean);
+  }, Boolean).catch(() => false);
   if (!isGone) throw new Error(`The menu stayed open after a click on "${action}".`);
 }

@@ -68,6 +68,15 @@ export class EditorWindow {
     await this.quickInput.choose(`>${title}`, title);
   }
 
+  /** The titles that the palette offers for what was typed, none included. */
+  async offered(text: string): Promise<string[]> {
+    await this.quickInput.open(`>${text}`);
+    await this.quickInput.item(/./).first().waitFor();
+    const titles = await this.quickInput.labels();
+    await this.page.keyboard.press("Escape");
+    return titles;
+  }
+
   /** The titles that the palette offers for what was typed, once one of them contains it. */
   async commandsFor(text: string): Promise<string[]> {
     const titles = await until(
@@ -116,7 +125,9 @@ export class EditorWindow {
 
   /** The document of a webview that is a view of the side bar or the panel. */
   async webviewView(name: string): Promise<Frame> {
-    const found = await until(() => documentWithin(this.page, this.view(name).pane), Boolean, waitMs);
+    const found = await until(() => documentWithin(this.page, this.view(name).pane), Boolean, waitMs).catch(
+      () => undefined,
+    );
     if (!found) throw new Error(`The view "${name}" showed no document.`);
     return found;
   }
