@@ -154,6 +154,7 @@ export class Connection {
       },
       retire: async () => ({ result: await agent.retire(this) }),
       status: async () => ({ result: await agent.status() }),
+      "node.metrics": () => ({ result: { metrics: agent.metrics() } }),
       stop: async ({ force }) => ({ result: await agent.requestStop(force) }),
 
       "files.missing": async ({ hashes }) => ({ result: { missing: await files.missing(hashes) } }),

@@ -13,7 +13,7 @@ import { join } from "node:path";
 import { enableCompileCache } from "node:module";
 import { fileURLToPath } from "node:url";
 import { WebSocketServer } from "ws";
-import type { AgentStatus } from "../protocol/messages.ts";
+import type { AgentStatus, NodeMetrics, NodeStatus } from "../protocol/messages.ts";
 import { SqliteQueue } from "../queue/sqlite.ts";
 import { FarcallError, messageOf } from "../spec/errors.ts";
 import { FileLock } from "../spec/fileLock.ts";
@@ -29,6 +29,8 @@ import { EnvStore } from "./envs.ts";
 import { FileStore } from "./files.ts";
 import { RunLogs } from "./logs.ts";
 import { Maps } from "./maps.ts";
+import { Metrics } from "./metrics.ts";
+import { type NodeFacts, nodeFacts, readNodeFile } from "./node.ts";
 import { OutcomeCache } from "./outcomeCache.ts";
 import { Pools } from "./pools.ts";
 import { markerVariable, Reaper, sweepLeftovers } from "./reaper.ts";
@@ -36,6 +38,8 @@ import { RunStore } from "./runs.ts";
 import { Timelines } from "./timelines.ts";
 
 const tokenBytes = 32;
+/** Replicas are numbered through the whole cluster: those of node 2 from 10,001 on. */
+const replicasPerNode = 10_000;
 const pruneEveryMs = 10_000;
 /** A client that used the agent in this time would miss it. */
 const recentUseMs = 60_000;
@@ -57,14 +61,28 @@ export class Agent {
   readonly #runs: RunStore;
   readonly #server: Server;
   readonly #token: string;
+  /** Of this node in its cluster. */
+  readonly #number: number;
+  readonly #facts: NodeFacts;
+  readonly #metrics: Metrics;
   readonly #cleanup = new AsyncDisposableStack();
   /** Requests under way that are more than a look. */
   #uses = 0;
   #idleSinceMs = Date.now();
   #stopping: Promise<void> | undefined;
 
-  private constructor(folder: string, idleMs: number, queue: SqliteQueue, lock: FileLock, warnings: string[]) {
+  private constructor(
+    folder: string,
+    idleMs: number,
+    queue: SqliteQueue,
+    lock: FileLock,
+    node: { number: number; facts: NodeFacts },
+    warnings: string[],
+  ) {
     this.#idleMs = idleMs;
+    this.#number = node.number;
+    this.#facts = node.facts;
+    this.#metrics = this.#cleanup.use(new Metrics());
     this.#warnings.push(...warnings);
     this.#cleanup.use(lock);
     sweepLeftovers(markerOf(folder));
@@ -96,6 +114,7 @@ export class Agent {
     this.#pools = new Pools({
       folder: replicaFolder,
       workerFile: fileURLToPath(new URL("./worker.js", import.meta.url)),
+      firstReplica: (node.number - 1) * replicasPerNode + 1,
       compileCache: join(folder, "compile-cache"),
       marker,
       envs,
@@ -160,7 +179,8 @@ export class Agent {
           `The queue was damaged, and with it the inputs and outcomes of earlier maps. It was kept as ${movedTo}, and a new one begun.`,
         ),
     });
-    const agent = new Agent(folder, idleMs, queue, lock, warnings);
+    const node = { number: readNodeFile(folder)?.number ?? 1, facts: nodeFacts() };
+    const agent = new Agent(folder, idleMs, queue, lock, node, warnings);
     await agent.#listen(folder);
     agent.#announce(folder);
     await agent.#maps.restore();
@@ -168,7 +188,29 @@ export class Agent {
     return agent;
   }
 
+  /** What this node says of itself. */
+  async #look(): Promise<NodeStatus> {
+    const { cpuShare, usedMiB } = this.#metrics.now;
+    return {
+      number: this.#number,
+      ...this.#facts,
+      cpuShare,
+      usedMiB,
+      startedAtMs: this.#startedAtMs,
+      residentMiB: Math.round(process.memoryUsage.rss() / 2 ** 20),
+      clients: this.#clients().length,
+      activeRuns: await this.#activeRuns(),
+      replicas: this.#pools.status(),
+      maps: this.#maps.working(),
+    };
+  }
+
+  metrics(): NodeMetrics {
+    return this.#metrics.series;
+  }
+
   async status(): Promise<AgentStatus> {
+    const nodes = [await this.#look()];
     return {
       pid: process.pid,
       version: farcallVersion,
@@ -179,7 +221,8 @@ export class Agent {
       clients: this.#clients().length,
       activeRuns: await this.#activeRuns(),
       residentMiB: Math.round(process.memoryUsage.rss() / 2 ** 20),
-      replicas: this.#pools.status(),
+      replicas: nodes.flatMap(({ replicas }) => replicas),
+      nodes,
       warnings: this.#warnings,
     };
   }

@@ -65,6 +65,13 @@ export class Maps {
     });
   }
 
+  /** What this node works on. */
+  working(): { run: RunId; active: number; replicas: number }[] {
+    return [...this.#active].flatMap(([run, { feed }]) =>
+      feed && feed.replicas > 0 ? [{ run, active: feed.activeInputs, replicas: feed.replicas }] : [],
+    );
+  }
+
   /** Takes up the maps that were running when the last agent ended. */
   async restore(): Promise<void> {
     for (const job of await this.#options.queue.jobs()) {

@@ -20,6 +20,8 @@ export interface PoolsOptions {
   folder: string;
   workerFile: string;
   compileCache: string;
+  /** Number of the first replica. */
+  firstReplica: number;
   marker: string;
   envs: EnvStore;
   files: FileStore;
@@ -50,7 +52,7 @@ export class Pools {
   readonly #stop = new AbortController();
   readonly #replicas = new Set<Replica>();
   readonly #watcher: NodeJS.Timeout;
-  #nextId = 1;
+  #nextId: number;
   readonly #spare: Spare;
   /** Envs that are being taken apart and must not be used meanwhile, by id. */
   readonly #blocked = new Map<string, Promise<unknown>>();
@@ -58,6 +60,7 @@ export class Pools {
 
   constructor(options: PoolsOptions) {
     this.#options = options;
+    this.#nextId = options.firstReplica;
     mkdirSync(options.folder, { recursive: true, mode: 0o700 });
     this.#watcher = setInterval(() => this.#watch(), watchEveryMs);
     this.#watcher.unref();

@@ -3,6 +3,7 @@ import type { AgentAddress } from "../setup/messages.ts";
 import { FarcallError } from "../spec/errors.ts";
 import { dialWebSocket } from "../transport/websocket.ts";
 import { nodeBuild } from "./bootstrap/build.ts";
+import { endCommand } from "./bootstrap/commands.ts";
 import { readAddress } from "./bootstrap/setup.ts";
 import type { Connections } from "./connections.ts";
 
@@ -62,6 +63,13 @@ export class NodeAgent implements Provider {
         return undefined;
       throw error;
     }
+  }
+
+  /** Ends an agent that cannot be talked to. */
+  async terminate(): Promise<void> {
+    const { connections, host, id } = this.#options;
+    await (await connections.to(host)).run(endCommand, { input: Buffer.from(`${id}\n`) });
+    await this.ended();
   }
 
   async ended(): Promise<void> {

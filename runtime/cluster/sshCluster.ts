@@ -65,6 +65,10 @@ export class SshCluster implements Provider {
     await this.#head?.ended();
   }
 
+  async terminate(): Promise<void> {
+    await this.#head?.terminate();
+  }
+
   /**
    * Makes the cluster be up as its spec says: begins it, goes on with what was begun, or finds that all is well.
    * Rejects with `cluster.changed` where the spec asks for what a cluster that is up cannot become.

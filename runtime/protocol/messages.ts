@@ -124,6 +124,48 @@ const logLineSchema = v.object({
 });
 export type LogLine = v.InferOutput<typeof logLineSchema>;
 
+const replicaSchema = v.object({
+  id: count,
+  pid: count,
+  env: v.string(),
+  bundle: v.string(),
+  state: v.string(),
+  active: count,
+  residentMiB: v.number(),
+});
+
+/** A node of a cluster, as it says of itself every few seconds. */
+const nodeStatusSchema = v.object({
+  /** From 1 on. */
+  number: count,
+  name: v.string(),
+  platform: v.string(),
+  cpus: count,
+  memoryMiB: v.number(),
+  gpus: count,
+  /** Share of its processors' time that is in use, 0 to 1. */
+  cpuShare: v.number(),
+  usedMiB: v.number(),
+  /** Of its agent. */
+  startedAtMs: v.number(),
+  residentMiB: v.number(),
+  clients: count,
+  activeRuns: count,
+  replicas: v.array(replicaSchema),
+  /** Maps that it works on. */
+  maps: v.array(v.object({ run: runId, active: count, replicas: count })),
+});
+export type NodeStatus = v.InferOutput<typeof nodeStatusSchema>;
+
+/** Samples of a node, equally far apart, the last one at `endMs`. */
+const nodeMetricsSchema = v.object({
+  endMs: v.number(),
+  stepMs: v.number(),
+  cpuShares: v.array(v.number()),
+  usedMiB: v.array(v.number()),
+});
+export type NodeMetrics = v.InferOutput<typeof nodeMetricsSchema>;
+
 const statusSchema = v.object({
   pid: count,
   version: v.string(),
@@ -134,17 +176,9 @@ const statusSchema = v.object({
   clients: count,
   activeRuns: count,
   residentMiB: v.number(),
-  replicas: v.array(
-    v.object({
-      id: count,
-      pid: count,
-      env: v.string(),
-      bundle: v.string(),
-      state: v.string(),
-      active: count,
-      residentMiB: v.number(),
-    }),
-  ),
+  /** Of all nodes. */
+  replicas: v.array(replicaSchema),
+  nodes: v.array(nodeStatusSchema),
   warnings: v.array(v.string()),
 });
 export type AgentStatus = v.InferOutput<typeof statusSchema>;
@@ -210,8 +244,14 @@ export const agentMethods = {
   /** Asks an agent of another version to end itself; it does if it has no work and no other client. */
   retire: { params: nothing, result: v.object({ retiring: v.boolean(), why: v.optional(v.string()) }) },
   status: { params: nothing, result: statusSchema },
+  /** How busy a node has been. Of the one that is asked unless `node` says otherwise. */
+  "node.metrics": {
+    params: v.object({ node: v.optional(count) }),
+    result: v.object({ metrics: nodeMetricsSchema }),
+  },
+  /** Ends the agents of all nodes; with `here` only that of this one. */
   stop: {
-    params: v.object({ force: v.boolean() }),
+    params: v.object({ force: v.boolean(), here: v.optional(v.boolean()) }),
     result: v.object({ stopping: v.boolean(), activeRuns: count }),
   },
 

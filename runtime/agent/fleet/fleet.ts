@@ -16,9 +16,9 @@ export interface FleetOptions {
   /** Number of this node. */
   number: number;
   /** What this node says of itself. */
-  look(): Promise<NodeStatus>;
+  look: () => Promise<NodeStatus>;
   /** Another node has connected to this one. */
-  accept(transport: Transport): void;
+  accept: (transport: Transport) => void;
 }
 
 const sayEveryMs = 2_000;
@@ -76,7 +76,10 @@ export class Fleet implements AsyncDisposable {
     const before = await this.#peers.get(number)?.catch(() => undefined);
     if (before?.isOpen) return before;
     const { nats } = this.#options;
-    const dialling = dialOverBroker(nats, nodeWord(this.number), nodeWord(number), { signal, timeoutMs: dialTimeoutMs });
+    const dialling = dialOverBroker(nats, nodeWord(this.number), nodeWord(number), {
+      signal,
+      timeoutMs: dialTimeoutMs,
+    });
     const made = dialling.then(
       (transport): AgentPeer => new Peer(transport, agentMethods, { methods: {}, handlers: {}, keepAlive: true }),
     );
@@ -115,7 +118,9 @@ export class Fleet implements AsyncDisposable {
 
   #note(status: NodeStatus): void {
     this.#heard.set(status.number, { status, atMs: performance.now() });
-    const shape = JSON.stringify(this.nodes().map(({ number, cpus, memoryMiB, gpus }) => [number, cpus, memoryMiB, gpus]));
+    const shape = JSON.stringify(
+      this.nodes().map(({ number, cpus, memoryMiB, gpus }) => [number, cpus, memoryMiB, gpus]),
+    );
     if (shape === this.#shape) return;
     this.#shape = shape;
     for (const listener of this.#listeners) listener();
@@ -125,4 +130,3 @@ export class Fleet implements AsyncDisposable {
 function nodeWord(number: number): string {
   return `n${number}`;
 }
-

@@ -126,6 +126,17 @@ echo farcall-address
 cat "$dir/agent.address" 2>/dev/null
 `);
 
+/** Asks the agent to end, by a signal. Input: the id. */
+export const endCommand = script(`${begin}
+for name in supervisor agent; do
+  read -r pid <"$dir/$name.pid" 2>/dev/null || continue
+  case "$pid" in
+    ""|*[!0-9]*) ;;
+    *) if grep -q "$dir" "/proc/$pid/cmdline" 2>/dev/null; then kill "$pid" 2>/dev/null; fi;;
+  esac
+done
+`);
+
 /**
  * Ends what is left of the cluster on the machine and removes its folder, and all of Farcall when no other cluster is
  * left. Input: the id. Does nothing to a folder that Farcall did not mark as its own.

@@ -40,6 +40,7 @@ export async function bring(
     connection,
     {
       withBuild,
+      node: { number: node.number },
       cluster: { id, name, createdAtMs, hosts: spec.hosts },
       start: { idleMs: spec.autostopMs, linger: found.lingers },
     },
