@@ -33,7 +33,7 @@ type Compare = (a: number, b: number) => number;
 
 /** The numbers sorted, stable: short runs at first, then runs merged two by two. */
 export async function sortInTurns(items: Uint32Array, compare: Compare, turns: Turns): Promise<Uint32Array> {
-  let from = Uint32Array.from(items);
+  let from = items.slice();
   for (let lo = 0; lo < from.length; lo += sortedAtOnce) {
     from.subarray(lo, lo + sortedAtOnce).sort(compare);
     await turns.rest();

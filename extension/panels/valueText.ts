@@ -43,7 +43,8 @@ class Writer {
   text = "";
   isWhole = true;
   readonly #limits: TextLimits;
-  readonly #above = new Set<object>();
+  /** Containers that are being written. */
+  readonly #above: object[] = [];
   #nodes = 0;
 
   constructor(limits: TextLimits) {
@@ -62,17 +63,13 @@ class Writer {
     }
     const leaf = leafObject(value);
     if (leaf !== undefined) this.text += leaf;
-    else if (this.#above.has(value)) this.text += "[Circular]";
+    else if (this.#above.includes(value)) this.text += "[Circular]";
     else if (level > this.#limits.depth) this.text += Array.isArray(value) ? "[Array]" : "[Object]";
     else {
-      this.#above.add(value);
+      this.#above.push(value);
       this.#container(value, level);
-      this.#above.delete(value);
+      this.#above.pop();
     }
-  }
-
-  get #isFull(): boolean {
-    return this.text.length > this.#limits.chars || this.#nodes >= this.#limits.nodes;
   }
 
   #leaf(value: unknown): string {
@@ -94,51 +91,75 @@ class Writer {
   }
 
   #container(value: object, level: number): void {
-    if (Array.isArray(value)) this.#list("", value, level);
+    if (Array.isArray(value)) this.#list("[", value, level);
     else if (ArrayBuffer.isView(value)) {
       const list = value as Uint8Array;
-      this.#list(`${list[Symbol.toStringTag]}(${list.length}) `, list, level);
-    } else if (value instanceof Map) {
-      this.#all(`Map(${value.size}) {`, "}", value.size, value.entries(), level, ([key, held]) => {
-        this.write(key, level + 1);
-        this.text += " => ";
-        this.write(held, level + 1);
-      });
-    } else if (value instanceof Set) {
-      this.#all(`Set(${value.size}) {`, "}", value.size, value.values(), level, (held) => this.write(held, level + 1));
-    } else {
-      const keys = Object.keys(value);
-      this.#all("{", "}", keys.length, keys.values(), level, (key) => {
-        this.text += `${keyText(key, this.#limits.chars)}: `;
-        const property = Object.getOwnPropertyDescriptor(value, key);
-        if (property && "value" in property) this.write(property.value, level + 1);
-        else this.text += "[Getter]";
-      });
-    }
+      this.#list(`${list[Symbol.toStringTag]}(${list.length}) [`, list, level);
+    } else if (value instanceof Map) this.#map(value, level);
+    else if (value instanceof Set) this.#set(value, level);
+    else this.#object(value, level);
   }
 
-  #list(prefix: string, list: ArrayLike<unknown>, level: number): void {
-    const count = Math.min(list.length, this.#limits.items);
-    const positions = function* () {
-      for (let i = 0; i < count; i++) yield i;
-    };
-    this.#all(`${prefix}[`, "]", list.length, positions(), level, (i) => this.write(list[i], level + 1));
-  }
-
-  #all<T>(open: string, close: string, of: number, items: Iterable<T>, level: number, write: (item: T) => void): void {
+  #list(open: string, list: ArrayLike<unknown>, level: number): void {
     this.text += open;
     let written = 0;
-    for (const item of items) {
-      if (written >= this.#limits.items || this.#isFull) break;
-      this.text += written === 0 ? this.#gap(level + 1) : `,${this.#gap(level + 1)}`;
-      write(item);
+    while (written < list.length && this.#goesOn(written, level)) this.write(list[written++], level + 1);
+    this.#close("]", written, list.length, level);
+  }
+
+  #map(map: Map<unknown, unknown>, level: number): void {
+    this.text += `Map(${map.size}) {`;
+    let written = 0;
+    for (const [key, held] of map) {
+      if (!this.#goesOn(written, level)) break;
+      this.write(key, level + 1);
+      this.text += " => ";
+      this.write(held, level + 1);
       written++;
     }
+    this.#close("}", written, map.size, level);
+  }
+
+  #set(set: Set<unknown>, level: number): void {
+    this.text += `Set(${set.size}) {`;
+    let written = 0;
+    for (const held of set) {
+      if (!this.#goesOn(written, level)) break;
+      this.write(held, level + 1);
+      written++;
+    }
+    this.#close("}", written, set.size, level);
+  }
+
+  #object(value: object, level: number): void {
+    this.text += "{";
+    const keys = Object.keys(value);
+    let written = 0;
+    while (written < keys.length && this.#goesOn(written, level)) {
+      const key = keys[written++]!;
+      this.text += `${keyText(key, this.#limits.chars)}: `;
+      const property = Object.getOwnPropertyDescriptor(value, key);
+      if (property && "value" in property) this.write(property.value, level + 1);
+      else this.text += "[Getter]";
+    }
+    this.#close("}", written, keys.length, level);
+  }
+
+  /** Whether there is room for one more part; what stands before it is written. */
+  #goesOn(written: number, level: number): boolean {
+    const { chars, nodes, items } = this.#limits;
+    if (written >= items || this.text.length > chars || this.#nodes >= nodes) return false;
+    if (written > 0) this.text += ",";
+    this.text += this.#gap(level + 1);
+    return true;
+  }
+
+  #close(bracket: string, written: number, of: number, level: number): void {
     if (written < of) {
       this.isWhole = false;
       this.text += `${written === 0 ? "" : ","}${this.#gap(level + 1)}… ${of - written} more`;
     }
-    this.text += of === 0 ? close : `${this.#gap(level)}${close}`;
+    this.text += of === 0 ? bracket : `${this.#gap(level)}${bracket}`;
   }
 
   #gap(level: number): string {
@@ -168,13 +189,20 @@ function dataOf(value: object, key: string): string {
   return "";
 }
 
+const plain = /^[ !#-&(-[\]-~]*$/;
+
 function quoted(text: string): string {
+  // Most texts by far: a filter writes those of a million rows.
+  if (plain.test(text)) return `'${text}'`;
   const quote = ["'", '"', "`"].find((each) => !text.includes(each)) ?? "'";
   const inside = text.replaceAll("\\", "\\\\");
   return `${quote}${escaped(quote === "'" ? inside.replaceAll("'", "\\'") : inside)}${quote}`;
 }
 
+const word = /^[A-Za-z_$][\w$]*$/;
+const letters = /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u;
+
 function keyText(key: string, maxChars: number): string {
   const text = key.length > maxChars ? key.slice(0, maxChars) : key;
-  return /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u.test(text) ? text : quoted(text);
+  return word.test(text) || letters.test(text) ? text : quoted(text);
 }
