@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { defaultView } from "../../webview/messages.ts";
-import { answers, failures, row, run, start } from "./data.ts";
+import { answers, connection, failures, row, run, start } from "./data.ts";
 import { PageLab, type Panel } from "./page.ts";
 
 let lab: PageLab;
@@ -298,9 +298,9 @@ describe("results that cannot be read", () => {
     problem = "Still lost.";
     await alert.getByRole("button", { name: "Try again" }).click();
     await alert.getByText("The results cannot be read: Still lost.").waitFor();
-    await panel.send(run({ connection: "no answer" }));
+    await panel.send(connection({ text: "No answer.", action: "retry" }));
     problem = undefined;
-    await panel.send(run());
+    await panel.send(connection(null));
     await page.getByText("https://example.test/0", { exact: true }).waitFor();
     expect(await alert.count()).toBe(0);
   });

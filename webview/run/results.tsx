@@ -18,6 +18,8 @@ import { isLive } from "./states.ts";
 export interface ResultsProps {
   run: RunHeader;
   rows: RowSource;
+  /** The cluster cannot be reached. */
+  isAway: boolean;
   /** An input to be shown, from another tab. */
   wanted: { index: number } | undefined;
 }
@@ -31,7 +33,7 @@ interface Selected {
 const filterAfterMs = 250;
 const maxProblemChars = 2_000;
 
-export function Results({ run, rows, wanted }: ResultsProps) {
+export function Results({ run, rows, isAway, wanted }: ResultsProps) {
   useObservable(rows);
   const [active, setActive] = useState(0);
   const [selected, setSelected] = useState<Selected | null>(null);
@@ -73,7 +75,7 @@ export function Results({ run, rows, wanted }: ResultsProps) {
     if (hasMoved) setSelected((selected) => selected && { ...selected, openedAt: null });
   }, [hasMoved]);
 
-  useEffect(() => rows.retry(), [run.connection]);
+  useEffect(() => rows.retry(), [isAway]);
 
   return (
     <div
