@@ -57,7 +57,7 @@ export type TimelineData = v.InferOutput<typeof timelineSchema>;
 
 /** How results are to be looked at. Anything but the default has the extension read through all of them. */
 const viewSchema = v.object({
-  /** A column's name, or `#` for the index, `attempts`, or `value` for results that are not alike enough for columns. */
+  /** `#` for the index, `attempts`, `value` for results that have no columns, or a column's name behind a dot. */
   sort: v.pipe(v.string(), v.maxLength(1_000)),
   descending: v.boolean(),
   filter: v.pipe(v.string(), v.maxLength(1_000)),
@@ -215,6 +215,8 @@ export const toPage = v.variant("type", [
     first: count,
     rows: v.array(rowSchema),
   }),
+  /** Answers `getRows` when they could not be read. */
+  v.object({ type: v.literal("rowsFailed"), request, problem: text }),
   /** How far reading through all results for a view has come, 0 to 1; null when it is over. */
   v.object({ type: v.literal("scan"), fraction: v.nullable(v.number()) }),
   /** Answers `getTree`. `problem` says why there is no value. */

@@ -1,37 +1,29 @@
-import { writeFile } from "node:fs/promises";
-import { inspect } from "node:util";
 import * as vscode from "vscode";
-import { toJson } from "../../runtime/client/json.ts";
+import { writeWhole } from "../runs/export.ts";
+import { askForFile } from "../runs/saveDialog.ts";
+import { documentOf } from "./valueDocument.ts";
 
 /** VS Code opens no larger text from an extension without stopping for a while. */
 const maxEditorChars = 20 * 1024 * 1024;
 
 /** A whole value in an editor, or in a file where it is too large for one. */
 export async function openValue(value: unknown, name: string): Promise<void> {
-  const { text, language } = textOf(value);
+  const { text, language, isWhole } = documentOf(value);
   if (text.length <= maxEditorChars) {
     await vscode.window.showTextDocument(await vscode.workspace.openTextDocument({ content: text, language }), {
       preview: true,
     });
+    if (!isWhole) {
+      void vscode.window.showWarningMessage(
+        vscode.l10n.t(
+          "The value contains itself or repeats its parts too often to be written out; this is its beginning.",
+        ),
+      );
+    }
     return;
   }
-  const target = await vscode.window.showSaveDialog({
-    defaultUri: vscode.Uri.file(`${name}.${language === "json" ? "json" : "txt"}`),
+  const target = await askForFile(`${name}.${language === "json" ? "json" : "txt"}`, {
     title: vscode.l10n.t("The value is too large for an editor: save it to a file"),
   });
-  if (target) await writeFile(target.fsPath, text);
-}
-
-function textOf(value: unknown): { text: string; language: string } {
-  if (typeof value === "string") return { text: value, language: "plaintext" };
-  if (value instanceof Error) return { text: value.stack ?? `${value.name}: ${value.message}`, language: "plaintext" };
-  try {
-    return { text: toJson(value, 2), language: "json" };
-  } catch {
-    // A value that contains itself is no JSON.
-    return {
-      text: inspect(value, { depth: null, maxArrayLength: null, maxStringLength: null, customInspect: false }),
-      language: "javascript",
-    };
-  }
+  if (target) await writeWhole(target.fsPath, [text], new AbortController().signal);
 }

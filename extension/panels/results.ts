@@ -1,11 +1,12 @@
 import type { Run } from "../../runtime/index.ts";
-import { type ResultRow, type ResultView } from "../../webview/messages.ts";
-import { cellsOf, columnsOf, sortKeyOf } from "./columns.ts";
+import type { ResultRow, ResultView } from "../../webview/messages.ts";
+import { cellsOf, columnsOf } from "./columns.ts";
 import { previewOf } from "./preview.ts";
+import { isPlain, Scan, scanKey } from "./scan.ts";
 
 /**
  * The results of a map as a table. In input order rows are read as they are looked at, so their number does not
- * matter. For any other order, or a filter, all results are read through once; what is kept of each is its number.
+ * matter. For any other order, or a filter, all results are read through.
  */
 export interface Page {
   of: number;
@@ -14,30 +15,32 @@ export interface Page {
 }
 
 const sampledRows = 50;
-const filteredChars = 2_000;
 /** A view of a run that goes on is made anew no more often than this, and only if that took no longer. */
 const rescanMs = 3_000;
 
-interface Scan {
-  key: string;
+/** A view as it was read and ordered last. */
+interface Made {
+  scan: Scan;
+  scanKey: string;
+  descending: boolean;
   order: Uint32Array;
   done: number;
-  madeAtMs: number;
+  atMs: number;
   tookMs: number;
 }
 
-interface Found {
-  index: number;
-  key: number | string;
-  isLast: boolean;
+interface Making {
+  view: string;
+  promise: Promise<Made>;
+  stop: AbortController;
 }
 
 export class Results {
   readonly #run: () => Promise<Run>;
   readonly #onScan: (fraction: number | null) => void;
   #columns: string[] | undefined;
-  #scan: Scan | undefined;
-  #scanning: { key: string; promise: Promise<Scan>; stop: AbortController } | undefined;
+  #made: Made | undefined;
+  #making: Making | undefined;
 
   constructor(run: () => Promise<Run>, onScan: (fraction: number | null) => void) {
     this.#run = run;
@@ -47,32 +50,39 @@ export class Results {
   async page(view: ResultView, first: number, count: number, signal: AbortSignal): Promise<Page> {
     const run = await this.#run();
     const columns = await this.#columnsOf(run, signal);
-    const { total, accepted } = run.record;
-    const all = total ?? accepted;
-    if (view.sort === "#" && view.filter === "" && !view.failuresOnly) {
+    if (isPlain(view)) {
+      this.#giveUp();
+      const all = run.record.total ?? run.record.accepted;
       const last = Math.min(all, first + count);
       const indices: number[] = [];
       for (let i = first; i < last; i++) indices.push(view.descending ? all - 1 - i : i);
       return { of: all, columns, rows: await this.#rows(run, indices, columns, signal) };
     }
-    const { order } = await this.#scanned(run, view, columns, signal);
+    const { order } = await this.#ordered(run, view, signal);
     const indices = [...order.subarray(first, first + count)];
     return { of: order.length, columns, rows: await this.#rows(run, indices, columns, signal) };
   }
 
-  /** The inputs of a view in its order; undefined for all in input order. */
+  /**
+   * The inputs of a view in its order, for somebody who goes through all of them; undefined for all of a run that has
+   * ended. It disturbs no page and is disturbed by none.
+   */
   async order(view: ResultView, signal: AbortSignal): Promise<Uint32Array | undefined> {
     const run = await this.#run();
-    if (view.sort === "#" && !view.descending && view.filter === "" && !view.failuresOnly) return undefined;
-    return (await this.#scanned(run, view, await this.#columnsOf(run, signal), signal)).order;
-  }
-
-  get columns(): readonly string[] {
-    return this.#columns ?? [];
+    const hasEnded = run.record.endedAtMs !== null;
+    if (isPlain(view) && !view.descending && hasEnded) return undefined;
+    if (this.#made && hasEnded && isOf(this.#made, view, run)) return this.#made.order;
+    const scan = new Scan(view);
+    await scan.read(run, signal, () => undefined);
+    return scan.order(view.descending, signal);
   }
 
   dispose(): void {
-    this.#scanning?.stop.abort();
+    this.#giveUp();
+  }
+
+  #giveUp(): void {
+    this.#making?.stop.abort();
   }
 
   async #rows(run: Run, indices: number[], columns: readonly string[], signal: AbortSignal): Promise<ResultRow[]> {
@@ -108,87 +118,50 @@ export class Results {
     return columns;
   }
 
-  async #scanned(run: Run, view: ResultView, columns: readonly string[], signal: AbortSignal): Promise<Scan> {
-    const key = JSON.stringify(view);
-    const { done } = run.record;
-    const before = this.#scan;
-    if (before?.key === key) {
-      const isStale = before.done !== done && Date.now() - before.madeAtMs > Math.max(rescanMs, before.tookMs * 4);
-      if (!isStale) return before;
-    }
-    if (this.#scanning?.key === key) return this.#scanning.promise;
-    this.#scanning?.stop.abort();
+  async #ordered(run: Run, view: ResultView, signal: AbortSignal): Promise<Made> {
+    if (this.#made && isOf(this.#made, view, run)) return this.#made;
+    const key = `${scanKey(view)} ${view.descending}`;
+    const before = this.#making;
+    if (before?.view === key && !before.stop.signal.aborted) return before.promise;
+    before?.stop.abort();
     const stop = new AbortController();
-    const promise = this.#read(run, view, columns, AbortSignal.any([stop.signal, signal]), before?.key === key);
-    const scanning = { key, promise, stop };
-    this.#scanning = scanning;
+    const making: Making = {
+      view: key,
+      promise: this.#make(run, view, before, AbortSignal.any([stop.signal, signal])),
+      stop,
+    };
+    this.#making = making;
     try {
-      this.#scan = await promise;
-      return this.#scan;
+      return await making.promise;
     } finally {
-      if (this.#scanning === scanning) this.#scanning = undefined;
+      if (this.#making === making) {
+        this.#making = undefined;
+        this.#onScan(null);
+      }
     }
   }
 
-  async #read(
-    run: Run,
-    view: ResultView,
-    columns: readonly string[],
-    signal: AbortSignal,
-    quietly: boolean,
-  ): Promise<Scan> {
+  async #make(run: Run, view: ResultView, before: Making | undefined, signal: AbortSignal): Promise<Made> {
+    // Two must not read into one scan.
+    await before?.promise.catch(() => undefined);
     const beganAtMs = Date.now();
     const { done } = run.record;
-    const needle = view.filter.toLowerCase();
-    const found: Found[] = [];
-    let read = 0;
-    const batches = run.batches({ order: "index", follow: false, errorsOnly: view.failuresOnly, signal });
-    for await (const batch of batches) {
-      for (const outcome of batch) {
-        const value = "error" in outcome ? `${outcome.error.name}: ${outcome.error.message}` : outcome.value;
-        if (needle !== "" && !previewOf(value, filteredChars).toLowerCase().includes(needle)) continue;
-        found.push({
-          index: outcome.index,
-          key: keyOf(view.sort, outcome, value, columns),
-          // Failures have no value to be sorted by.
-          isLast: "error" in outcome && view.sort !== "#" && view.sort !== "attempts",
-        });
-      }
-      read += batch.length;
-      if (!quietly) this.#onScan(done === 0 ? 0 : Math.min(1, read / done));
-      // Other extensions share this process.
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-    const sign = view.descending ? -1 : 1;
-    found.sort((a, b) => Number(a.isLast) - Number(b.isLast) || sign * compare(a.key, b.key) || a.index - b.index);
-    if (!quietly) this.#onScan(null);
-    return {
-      key: JSON.stringify(view),
-      order: Uint32Array.from(found, ({ index }) => index),
-      done,
-      madeAtMs: Date.now(),
-      tookMs: Date.now() - beganAtMs,
-    };
+    const made = this.#made?.scanKey === scanKey(view) ? this.#made : undefined;
+    const scan = made?.scan ?? new Scan(view);
+    // A table that is there already is brought up to date quietly.
+    await scan.read(run, signal, made ? () => undefined : (fraction) => this.#onScan(fraction));
+    const order = await scan.order(view.descending, signal);
+    const atMs = Date.now();
+    const { descending } = view;
+    this.#made = { scan, scanKey: scanKey(view), descending, order, done, atMs, tookMs: atMs - beganAtMs };
+    return this.#made;
   }
 }
 
-function keyOf(
-  sort: string,
-  { index, attempts }: { index: number; attempts: number },
-  value: unknown,
-  columns: readonly string[],
-): number | string {
-  if (sort === "#") return index;
-  if (sort === "attempts" && !columns.includes("attempts")) return attempts;
-  return sortKeyOf(value, sort, columns);
-}
-
-const inOrder = new Intl.Collator(undefined, { numeric: true });
-
-/** Numbers before texts. */
-function compare(a: number | string, b: number | string): number {
-  if (typeof a === "number") return typeof b === "number" ? (a < b ? -1 : a > b ? 1 : 0) : -1;
-  return typeof b === "number" ? 1 : inOrder.compare(a, b);
+/** Whether it is the view, and new enough. */
+function isOf(made: Made, view: ResultView, run: Run): boolean {
+  if (made.scanKey !== scanKey(view) || made.descending !== view.descending) return false;
+  return made.done === run.record.done || Date.now() - made.atMs <= Math.max(rescanMs, made.tookMs * 4);
 }
 
 function sizeText(bytes: number): string {

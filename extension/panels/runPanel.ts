@@ -2,8 +2,9 @@ import * as vscode from "vscode";
 import type { Run } from "../../runtime/index.ts";
 import { childrenOf, rootOf } from "./valueTree.ts";
 import type { ResultView, RunHeader, ToExtension } from "../../webview/messages.ts";
-import { tell } from "../failure.ts";
+import { isCancellation, tell } from "../failure.ts";
 import type { Farcall } from "../farcall.ts";
+import { wholeOutcome } from "../runs/outcomes.ts";
 import { hasEnded, runLabel, shownState } from "../runs/states.ts";
 import { functionName } from "../runs/tree.ts";
 import { Page } from "./page.ts";
@@ -78,7 +79,6 @@ class RunPanel {
   readonly #stop = new AbortController();
   readonly #values = new Map<string, unknown>();
   #posting: NodeJS.Timeout | undefined;
-  #rowsAsked: AbortController | undefined;
 
   constructor(farcall: Farcall, panel: vscode.WebviewPanel, cluster: string, run: string) {
     this.#farcall = farcall;
@@ -99,7 +99,9 @@ class RunPanel {
     });
     this.#results = new Results(
       () => this.#run(),
-      (fraction) => this.#page.post({ type: "scan", fraction }),
+      (fraction) => {
+        if (!this.#stop.signal.aborted) this.#page.post({ type: "scan", fraction });
+      },
     );
     panel.onDidDispose(() => this.#dispose());
     farcall.stopped.addEventListener("abort", () => this.#end(), { once: true, signal: this.#stop.signal });
@@ -264,17 +266,15 @@ class RunPanel {
   }
 
   async #sendRows(request: number, view: ResultView, first: number, count: number): Promise<void> {
-    // What was asked for before, a person has scrolled past.
-    this.#rowsAsked?.abort();
-    const asked = new AbortController();
-    this.#rowsAsked = asked;
     try {
-      const page = await this.#results.page(view, first, count, AbortSignal.any([this.#stop.signal]));
+      const page = await this.#results.page(view, first, count, this.#stop.signal);
       this.#page.post({ type: "rows", request, first, ...page });
     } catch (error) {
+      if (this.#stop.signal.aborted) return;
+      // The page has not asked for what was given up for another view any more, and takes no notice.
+      if (!isCancellation(error)) this.#farcall.log.warn(`Rows of ${this.#id}: ${String(error)}`);
+      this.#page.post({ type: "rowsFailed", request, problem: error instanceof Error ? error.message : String(error) });
       // The page asks again when the run is heard of again.
-      if (asked.signal.aborted) return;
-      this.#farcall.log.debug(`Rows of ${this.#id}: ${String(error)}`);
       this.#follower.failed(error);
     }
   }
@@ -297,13 +297,9 @@ class RunPanel {
     if (of === null) return this.#follower.result?.value;
     const key = String(of);
     if (this.#values.has(key)) return this.#values.get(key);
-    const [picked] = await (
-      await this.#run()
-    ).pick([of], { maxBytes: Number.MAX_SAFE_INTEGER, signal: this.#stop.signal });
-    if (!picked) throw new Error(vscode.l10n.t("This input has no outcome yet."));
-    if ("withheld" in picked)
-      throw new Error(vscode.l10n.t("This value is too large to be shown; export the results instead."));
-    const value = "error" in picked ? picked.error : picked.value;
+    const outcome = await wholeOutcome(await this.#run(), of, this.#stop.signal);
+    if (!outcome) throw new Error(vscode.l10n.t("This input has no outcome yet."));
+    const value = "error" in outcome ? outcome.error : outcome.value;
     this.#values.set(key, value);
     for (const oldest of this.#values.keys()) {
       if (this.#values.size <= keptValues) break;

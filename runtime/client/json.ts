@@ -1,7 +1,14 @@
 import { FarcallError, messageOf } from "../spec/errors.ts";
+import { maxValues } from "../protocol/wireLimits.ts";
+import { isBeyondTree } from "./jsonSize.ts";
 import type { MapOutcome } from "./outcomes.ts";
 
 /** Results as JSON text: for terminals, files and editors. */
+
+/** What is smaller is written before it could be measured. */
+const lookedAtFrom = 100_000;
+/** No string is longer. */
+const maxChars = 512 * 1024 * 1024;
 
 /**
  * A value as JSON. What JSON cannot say is said as close as it can be: a date as its ISO form, a Map and a Set
@@ -11,7 +18,7 @@ import type { MapOutcome } from "./outcomes.ts";
 export function toJson(value: unknown, indent?: number): string {
   let text: string;
   try {
-    text = JSON.stringify(value, plain, indent) ?? "null";
+    text = JSON.stringify(value, bounded(value), indent) ?? "null";
   } catch (cause) {
     throw new FarcallError("value.unserializable", `The value cannot be written as JSON: ${firstLine(cause)}.`, {
       cause,
@@ -19,6 +26,16 @@ export function toJson(value: unknown, indent?: number): string {
     });
   }
   return text.replace(acted, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
+/** `plain`, which looks at the value once when it turns out to be large. */
+function bounded(root: unknown): (this: unknown, key: string, given: unknown) => unknown {
+  let written = 0;
+  return function (key, given) {
+    if (++written === lookedAtFrom && isBeyondTree(root, maxValues, maxChars))
+      throw new Error("it contains itself, or holds some of its parts too often to be written out");
+    return plain.call(this, key, given);
+  };
 }
 
 // JSON.stringify escapes the control characters below a space itself; these it leaves as they are.

@@ -18,6 +18,8 @@ export interface ReadOutcomesOptions {
   /** Waits for outcomes that are still to come. */
   follow: boolean;
   signal?: AbortSignal | undefined;
+  /** Told, before the outcomes of a batch are given, the `from` with which a reader would go on behind it. */
+  onBatch?: (next: number) => void;
   /** Told the record when the reading reached the end of the run. */
   onEnd?: (record: RunRecord) => void;
 }
@@ -57,6 +59,7 @@ export async function* readOutcomes<T>(
         }
         from = order === "index" ? lo + count : sequence;
         reconnects = 0;
+        options.onBatch?.(from);
         yield batch;
       }
     } catch (error) {

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { globSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { scanExports } from "../../extension/lenses/scanExports.ts";
@@ -38,6 +39,21 @@ export function scanTimesMs(): number[] {
     times.push(performance.now() - beganAtMs);
   }
   return times.slice(5);
+}
+
+export interface TableTime {
+  name: string;
+  /** Until the first page is there. */
+  ms: number;
+  grownMiB: number;
+  /** The longest time in which no other extension could run. */
+  blockedMs: number;
+}
+
+/** The table of results over a real map of so many inputs, in orders that read all of them. */
+export function tableTimes(count: number): TableTime[] {
+  const file = join(import.meta.dirname, "panelMany.ts");
+  return JSON.parse(execFileSync(process.execPath, [file, String(count)], { encoding: "utf8" })) as TableTime[];
 }
 
 /** What a real VS Code says that loading and activating the extension took, window by window. */

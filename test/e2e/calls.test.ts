@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { until } from "../support/home.ts";
@@ -194,6 +194,23 @@ describe("running a function", () => {
       polluted: "polluted" in {},
     }));
     expect(made).toEqual({ images: 0, scripts: 0, title: "Farcall", polluted: false });
+    const item = (name: RegExp) => run.frame.getByRole("treeitem", { name });
+    expect(await item(/^ansi: /).innerText()).toMatch(/^ansi: "\\u001b\[31mred\\u001b\[0m/);
+    expect(await run.text()).not.toContain("\u001b");
+    // A value that contains itself opens as deep as one likes.
+    await item(/^self: /).click();
+    await until(
+      () => item(/^self: /).count(),
+      (count) => count === 2,
+    );
+    await item(/^self: /)
+      .nth(1)
+      .click();
+    await until(
+      () => item(/^self: /).count(),
+      (count) => count === 3,
+    );
+    expect(await item(/^self: /).evaluateAll((items) => items.map((each) => each.ariaLevel))).toEqual(["2", "3", "4"]);
     await run.tab("Logs");
     await run.waitForText(/green/);
     const line = (await run.rows()).join("\n");
@@ -210,13 +227,26 @@ describe("running a function", () => {
     await run.waitForText(/own key __proto__/);
   });
 
-  it("shows 50 MB without choking, and the values of a generator", async () => {
-    const { window } = opened;
+  it("shows 50 MB without choking, saves what is too large for an editor, and shows the values of a generator", async () => {
+    const { window, home } = opened;
     await window.openFile("hostile.ts");
     await window.clickLens("Run remotely", { line: 12 });
     const run = await RunPanel.open(window, "large");
     await run.waitForState(/done/);
     await run.waitForText(/xxxxxxxx/);
+    await run.press("Open in editor");
+    const suggested = await until(
+      () => window.quickInput.field.inputValue({ timeout: 1_000 }).catch(() => ""),
+      (text) => text.includes(".txt"),
+    );
+    expect(suggested).toContain(home.project);
+    const target = join(home.project, "large.txt");
+    await window.quickInput.type(target);
+    await until(
+      () => existsSync(target),
+      (isThere) => isThere,
+    );
+    expect(statSync(target).size).toBe(50_000_000);
     await window.openFile("hostile.ts");
     await window.clickLens("Run remotely", { line: 14 });
     const form = await LaunchForm.open(window, "Run count");

@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readFileSync } from "node:fs";
+import { extname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { until } from "../support/home.ts";
 import { closeEditors, LaunchForm, RunPanel } from "./support/panels.ts";
@@ -102,7 +102,7 @@ describe("mapping a function", () => {
     const run = await RunPanel.open(window, "work");
     await run.tab("Failures");
     await run.waitForText(/RangeError: no thousands/);
-    expect(await run.text()).toMatch(/\b9\b/);
+    expect(await run.text()).toMatch(/^9 inputs:/m);
     await run.press(/work\.ts:10/);
     expect(
       (
@@ -183,25 +183,41 @@ describe("mapping a function", () => {
     await window.view("Runs").click("work");
     const run = await RunPanel.open(window, "work");
     await run.tab("Results");
-    const target = join(home.project, "out.jsonl");
-    await run.press("JSON Lines");
-    await until(
-      () => window.quickInput.field.inputValue({ timeout: 1_000 }).catch(() => ""),
-      (text) => text.includes(".jsonl"),
-    );
-    await window.quickInput.type(target);
-    const text = await until(
-      () => {
-        try {
-          return readFileSync(target, "utf8");
-        } catch {
-          return "";
-        }
-      },
-      (found) => found.split("\n").length > 9,
-      20_000,
-    );
-    const [first] = text.split("\n");
-    expect(JSON.parse(first!)).toMatchObject({ index: expect.any(Number) });
+    const save = async (button: string, name: string): Promise<string[]> => {
+      const target = join(home.project, name);
+      await run.press(button);
+      await until(
+        () => window.quickInput.field.inputValue({ timeout: 1_000 }).catch(() => ""),
+        (text) => text.startsWith(home.project) && text.endsWith(extname(name)),
+      );
+      await window.quickInput.type(target);
+      // It is there when all of it is.
+      await until(
+        () => existsSync(target),
+        (isThere) => isThere,
+        20_000,
+      );
+      return readFileSync(target, "utf8").trimEnd().split(/\r?\n/);
+    };
+    await run.frame.getByRole("textbox", { name: "Filter results" }).fill("");
+    const failuresOnly = run.frame.getByRole("checkbox", { name: "Failures only" });
+    if (await failuresOnly.isChecked()) await failuresOnly.click();
+    await run.waitForRows((rows) => rows.some((row) => row.includes("zero")));
+    const lines = await save("JSON Lines", "out.jsonl");
+    expect(lines).toHaveLength(10_000);
+    expect(new Set(lines.map((line) => (JSON.parse(line) as { index: number }).index)).size).toBe(10_000);
+    const table = await save("CSV", "out.csv");
+    expect(table).toHaveLength(10_001);
+    expect(table[0]).toBe("index,n,square,word,error");
+    expect(table).toContain("1000,,,,RangeError: no thousands: 1000");
+    expect(table).toContain("9999,9999,99980001,zero,");
+
+    await run.frame.getByRole("textbox", { name: "Filter results" }).fill("99980001");
+    await run.waitForRows((rows) => rows.length === 1);
+    await run.press("Open in editor");
+    await window.page
+      .locator(".view-line", { hasText: /"index":\s*9999/ })
+      .first()
+      .waitFor();
   });
 });

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { cellsOf, columnsOf, sortKeyOf } from "../../extension/panels/columns.ts";
 import { LogStore } from "../../extension/panels/logStore.ts";
 import { previewOf } from "../../extension/panels/preview.ts";
+import { valueText } from "../../extension/panels/valueText.ts";
 import { childrenOf, rootOf } from "../../extension/panels/valueTree.ts";
 
 /** Values from afar as panels show them: lines, columns, trees. */
@@ -37,6 +38,56 @@ describe("the preview of a value", () => {
     };
     previewOf(value);
     expect(called).toBe(0);
+  });
+});
+
+describe("the preview of an object", () => {
+  it("shows each kind of value", () => {
+    const value = {
+      n: -0,
+      big: 12n,
+      "a b": "it's",
+      list: [1, [2, { x: { y: { z: 1 } } }]],
+      map: new Map([["k", 1]]),
+      set: new Set([true]),
+      bytes: new Uint8Array([7]),
+      at: new Date(0),
+      never: new Date(Number.NaN),
+      error: new TypeError("no"),
+      none: null,
+      empty: {},
+    };
+    expect(previewOf(value, 1_000)).toBe(
+      `{ n: -0, big: 12n, 'a b': "it's", list: [ 1, [ 2, { x: [Object] } ] ], map: Map(1) { 'k' => 1 }, ` +
+        `set: Set(1) { true }, bytes: Uint8Array(1) [ 7 ], at: 1970-01-01T00:00:00.000Z, never: Invalid Date, ` +
+        `error: [TypeError: no], none: null, empty: {} }`,
+    );
+    expect(previewOf(Array.from({ length: 60 }, () => 0))).toMatch(/0, … 10 more \]$/);
+  });
+
+  it("says where a value contains itself", () => {
+    const value: unknown[] = [];
+    value.push(value);
+    expect(previewOf(value)).toBe("[ [Circular] ]");
+  });
+
+  it("stops within a value that is wide, or shares its parts", () => {
+    let shared: unknown = 1;
+    for (let i = 0; i < 100; i++) shared = [shared, shared];
+    const { text, isWhole } = valueText(shared, { chars: 1e6, nodes: 1_000, depth: 200, items: 10, indent: 2 });
+    expect(text.length).toBeLessThan(1_000_000);
+    expect(isWhole).toBe(false);
+    let read = 0;
+    const wide = new Proxy(Object.fromEntries(Array.from({ length: 100_000 }, (_, i) => [`k${i}`, i])), {
+      getOwnPropertyDescriptor: (target, key) => {
+        read++;
+        return Reflect.getOwnPropertyDescriptor(target, key);
+      },
+    });
+    const list = [wide];
+    expect(previewOf(list).length).toBe(301);
+    // Object.keys asks once for each; nothing is asked of those that are not written.
+    expect(read).toBeLessThan(100_100);
   });
 });
 
@@ -96,10 +147,21 @@ describe("columns", () => {
     const row = JSON.parse('{"a": "x\\ny", "__proto__": 5}') as Record<string, unknown>;
     expect(cellsOf(row, ["a", "__proto__", "missing"])).toEqual(["x\\ny", "5", ""]);
     expect(cellsOf(42, [])).toEqual(["42"]);
-    expect(sortKeyOf({ n: 5 }, "n", ["n"])).toBe(5);
-    expect(sortKeyOf({ n: true }, "n", ["n"])).toBe(1);
-    expect(sortKeyOf(new Date(9), "value", [])).toBe(9);
-    expect(sortKeyOf({ n: 5 }, "toString", ["n"])).toBe("{ n: 5 }");
+    expect(sortKeyOf({ n: 5 }, "n")).toBe(5);
+    expect(sortKeyOf({ n: true }, "n")).toBe(true);
+    expect(sortKeyOf(new Date(9), undefined)).toEqual(new Date(9));
+    expect(sortKeyOf({ n: 5 }, undefined)).toBe("{ n: 5 }");
+    expect(sortKeyOf({ n: 5 }, "toString")).toBe(undefined);
+    for (const missing of [null, undefined, Number.NaN, new Date(Number.NaN)]) {
+      expect(sortKeyOf({ n: missing }, "n")).toBe(undefined);
+    }
+  });
+
+  it("leave a value that has none of them whole", () => {
+    expect(cellsOf(42, ["a", "b"])).toEqual(["42"]);
+    expect(cellsOf({ c: 1 }, ["a", "b"])).toEqual(["{ c: 1 }"]);
+    expect(cellsOf(null, ["a"])).toEqual(["null"]);
+    expect(columnsOf([{ ["k".repeat(501)]: 1 }])).toEqual([]);
   });
 });
 

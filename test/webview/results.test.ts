@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { defaultView } from "../../webview/messages.ts";
-import { answers, failures, row, run, start } from "./data.ts";
+import { answers, connection, failures, row, run, start } from "./data.ts";
 import { PageLab, type Panel } from "./page.ts";
 
 let lab: PageLab;
@@ -111,9 +111,9 @@ describe("the order and choice of results", () => {
       await head.getByRole("button").click();
       expect((await panel.next("getRows", undefined, after)).view).toEqual({ ...defaultView, ...expected });
     };
-    await click({ sort: "words" });
+    await click({ sort: ".words" });
     expect(await head.getAttribute("aria-sort")).toBe("ascending");
-    await click({ sort: "words", descending: true });
+    await click({ sort: ".words", descending: true });
     expect(await head.getAttribute("aria-sort")).toBe("descending");
     await click({ sort: "#" });
     expect(await head.getAttribute("aria-sort")).toBe("none");
@@ -209,5 +209,155 @@ describe("the value of a result", () => {
     expect(await page.getByRole("treeitem", { name: "0: 0", exact: true }).count()).toBe(0);
     await page.getByRole("button", { name: "Open in editor" }).last().click();
     expect(await panel.next("openValue")).toEqual({ type: "openValue", of: 7 });
+  });
+
+  it("stays open when its row is scrolled 5,000 rows away and back", async () => {
+    await using panel = await openResults(20_000);
+    const { page } = panel;
+    await page.locator('[data-row="7"]').click();
+    await page.getByRole("treeitem", { name: "words: Array(250)" }).waitFor();
+    const asked = () => panel.sent.filter(({ type }) => type === "getTree").length;
+    const before = asked();
+    for (let at = 1; at <= 50; at++) {
+      await page.evaluate(`document.querySelector(".list").scrollTop = ${at * 100 * 24}`);
+      await page.getByText(`https://example.test/${at * 100 + 2}`, { exact: true }).waitFor();
+    }
+    expect(await page.getByRole("treeitem", { name: "words: Array(250)" }).isVisible()).toBe(true);
+    expect(await page.locator(".detail").innerText()).toContain("1 attempt, 64 B");
+    expect(await panel.count(".row.selected")).toBe(0);
+    await page.evaluate(`document.querySelector(".list").scrollTop = 24 * 60`);
+    await page.getByText("https://example.test/62", { exact: true }).waitFor();
+    // Coming near the row does not bring it into sight.
+    expect((await rowsInSight(panel))[0]).toBe(60);
+    await page.evaluate(`document.querySelector(".list").scrollTop = 0`);
+    await page.locator('[data-row="7"].selected').waitFor();
+    expect(asked()).toBe(before);
+  });
+
+  it("stays that of its input while a sorted map goes on, and so does the mark", async () => {
+    let first = 0;
+    // As the run goes on, smaller ones come in before.
+    const moving = (position: number) => row(1_000 - first + position);
+    await using panel = await lab.open("run", {
+      state: {
+        run: "r-1",
+        cluster: "local",
+        tab: null,
+        logFilter: { text: "", stream: "all", replica: "all" },
+        view: { ...defaultView, sort: ".words" },
+      },
+      answer: (message) => answers(300 + first, moving)(message),
+    });
+    const { page } = panel;
+    const live = (done: number) => run({ state: "running", endedAtMs: null, done });
+    await panel.send(start, live(300));
+    await page.getByText("https://example.test/1003", { exact: true }).click();
+    await page.getByRole("heading", { name: "Input 1,003" }).waitFor();
+    await page.getByRole("treeitem", { name: "words: Array(250)" }).waitFor();
+    const before = panel.sent.filter(({ type }) => type === "getTree").length;
+    expect(await page.locator(".row.selected").getAttribute("data-row")).toBe("3");
+    first = 5;
+    await panel.send(live(305));
+    await page.locator('[data-row="8"].selected').waitFor();
+    expect(await page.locator(".row.selected").innerText()).toContain("1,003");
+    first = 250;
+    await panel.send(live(550));
+    await page.getByText("https://example.test/750", { exact: true }).waitFor();
+    expect(await panel.count(".row.selected")).toBe(0);
+    expect(await page.getByRole("treeitem", { name: "words: Array(250)" }).isVisible()).toBe(true);
+    expect(await page.getByRole("heading", { name: "Input 1,003" }).isVisible()).toBe(true);
+    expect(panel.sent.filter(({ type }) => type === "getTree")).toHaveLength(before);
+  });
+
+  it("is read when an input that had no outcome gets one", async () => {
+    let isPending = true;
+    const pending = (position: number) =>
+      position === 2 && isPending ? row(2, { state: "pending", attempts: 0, sizeBytes: 0, cells: [] }) : row(position);
+    await using panel = await openResults(10, pending);
+    await panel.page.locator('[data-row="2"]').click();
+    await panel.page.getByText("This input has no outcome yet.").waitFor();
+    isPending = false;
+    await panel.send(run({ state: "running", endedAtMs: null, total: 10, accepted: 10, done: 9 }));
+    await panel.page.getByRole("treeitem", { name: "words: Array(250)" }).waitFor();
+  });
+});
+
+describe("results that cannot be read", () => {
+  it("say so, and are asked for again by a button and when the cluster is back", async () => {
+    let problem: string | undefined = "The connection was lost.";
+    await using panel = await lab.open("run", {
+      answer: (message) =>
+        message.type === "getRows" && problem !== undefined
+          ? [{ type: "rowsFailed", request: message.request, problem }]
+          : answers(200)(message),
+    });
+    const { page } = panel;
+    await panel.send(start, run());
+    const alert = page.getByRole("alert");
+    await alert.getByText("The results cannot be read: The connection was lost.").waitFor();
+    problem = "Still lost.";
+    await alert.getByRole("button", { name: "Try again" }).click();
+    await alert.getByText("The results cannot be read: Still lost.").waitFor();
+    await panel.send(connection({ text: "No answer.", action: "retry" }));
+    problem = undefined;
+    await panel.send(connection(null));
+    await page.getByText("https://example.test/0", { exact: true }).waitFor();
+    expect(await alert.count()).toBe(0);
+  });
+
+  it("leave no rows of another order under the arrow of theirs", async () => {
+    await using panel = await lab.open("run", {
+      answer: (message) =>
+        message.type === "getRows" && message.view.sort !== "#"
+          ? [{ type: "rowsFailed", request: message.request, problem: "lost" }]
+          : answers(200)(message),
+    });
+    const { page } = panel;
+    await panel.send(start, run());
+    await page.getByText("https://example.test/0", { exact: true }).waitFor();
+    const head = page.getByRole("columnheader", { name: "words" });
+    await head.getByRole("button").click();
+    await page.getByRole("alert").waitFor();
+    expect(await panel.count("[data-row]")).toBe(0);
+    await page.getByRole("columnheader", { name: "#" }).getByRole("button").click();
+    await page.getByText("https://example.test/0", { exact: true }).waitFor();
+    expect(await page.getByRole("alert").count()).toBe(0);
+  });
+
+  it("are those of the view that was kept, when the page comes back while they are being read", async () => {
+    const view = { ...defaultView, sort: ".words" };
+    const state = {
+      run: "r-1",
+      cluster: "local",
+      tab: null,
+      logFilter: { text: "", stream: "all", replica: "all" },
+      view,
+    };
+    await using panel = await lab.open("run", { state });
+    const { page } = panel;
+    await panel.send(start, run());
+    const asked = await panel.next("getRows");
+    expect(asked.view).toEqual(view);
+    await panel.send({ type: "scan", fraction: 0.5 });
+    const bar = page.getByRole("progressbar", { name: "Reading all results" });
+    expect(await bar.getAttribute("aria-valuenow")).toBe("50");
+    await panel.send(...answers(200)(asked), { type: "scan", fraction: null });
+    await page.getByText("https://example.test/0", { exact: true }).waitFor();
+    await bar.waitFor({ state: "detached" });
+  });
+
+  it("of a column called as a head of the table are sorted by the column", async () => {
+    const named = (position: number) => row(position, { cells: ["a", "b"] });
+    await using panel = await lab.open("run", { answer: answers(5, named, ["attempts", "#"]) });
+    await panel.send(start, run());
+    await panel.page.locator('[data-row="4"]').waitFor();
+    const heads = panel.page.getByRole("columnheader");
+    expect(await heads.allInnerTexts()).toEqual(["#", "attempts", "#", "Attempts"]);
+    for (const [at, sort] of ["#", ".attempts", ".#", "attempts"].entries()) {
+      const after = panel.sent.length;
+      await heads.nth(at).getByRole("button").click();
+      await panel.next("getRows", ({ view }) => view.sort === sort, after);
+      expect(await panel.count('[aria-sort="ascending"], [aria-sort="descending"]')).toBe(1);
+    }
   });
 });

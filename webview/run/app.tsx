@@ -102,7 +102,7 @@ export function App() {
       </div>
       <Announcer run={run} />
       <Tabs label={t("Run")} tabs={tabs} selected={selected} onSelect={(id) => select(id as TabId)}>
-        {selected === "results" && <Results run={run} rows={rows} wanted={wanted} />}
+        {selected === "results" && <Results run={run} rows={rows} isAway={problem !== null} wanted={wanted} />}
         {selected === "result" && <CallResult run={run} root={root} />}
         {selected === "failures" && (
           <Failures

@@ -1,4 +1,4 @@
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { post } from "../host.ts";
 import type { ResultRow, TreeNode } from "../messages.ts";
 import { counted, t } from "../text.ts";
@@ -14,19 +14,29 @@ import { rowIcon } from "./states.ts";
 
 const maxProblemChars = 5_000;
 
-export function Detail({ index, row, onClose }: { index: number; row: ResultRow | undefined; onClose: () => void }) {
+export interface DetailProps {
+  index: number;
+  /** The row of the input, if it is at hand: it may have been scrolled far away, or be none of the view's any more. */
+  row: ResultRow | undefined;
+  onClose: () => void;
+}
+
+/** One of its own for each input. */
+export function Detail({ index, row: given, onClose }: DetailProps) {
+  const known = useRef(given);
+  if (given) known.current = given;
+  const row = known.current;
   const [answer, setAnswer] = useState<{ root: TreeNode | undefined; problem: string | null }>();
-  const state = row?.state;
+  // An outcome does not change, so it is read once.
+  const isPending = row?.state === "pending";
   useEffect(() => {
-    setAnswer(undefined);
-    if (state === undefined || state === "pending") return undefined;
+    if (isPending) return undefined;
     let isWanted = true;
     void getRoot(index).then((root) => isWanted && setAnswer(root));
     return () => void (isWanted = false);
-  }, [index, state]);
+  }, [index, isPending]);
 
   const icon = row && rowIcon(row.state);
-  const isPending = row?.state === "pending";
   return (
     <section class="detail" aria-label={t("Input {0}", formatCount(index))}>
       <div class="detail-head">

@@ -13,7 +13,9 @@ import { rowIcon } from "./states.ts";
 export interface GridProps {
   rows: RowSource;
   active: number;
+  /** Positions of the row whose value is shown, and of the one that must not be covered by it. */
   selected: number | null;
+  inSight: number | null;
   onActive: (position: number) => void;
   onOpen: (position: number) => void;
   onSort: (order: Pick<ResultView, "sort" | "descending">) => void;
@@ -30,10 +32,11 @@ const maxCellChars = 500;
 /** More than that nobody reads, and each is an element in every row. */
 const maxColumns = 50;
 
-export function Grid({ rows, active, selected, onActive, onOpen, onSort, handle }: GridProps) {
+export function Grid({ rows, active, selected, inSight, onActive, onOpen, onSort, handle }: GridProps) {
   const { view } = rows;
   const columns = rows.columns.slice(0, maxColumns);
-  const heads = columns.length > 0 ? columns.map((name) => ({ sort: name, label: shown(name, 100) })) : [valueHead()];
+  const heads =
+    columns.length > 0 ? columns.map((name) => ({ sort: `.${name}`, label: shown(name, 100) })) : [valueHead()];
   const all = [{ sort: "#", label: "#" }, ...heads, { sort: "attempts", label: t("Attempts") }];
 
   const header = all.map(({ sort, label }, column) => {
@@ -104,6 +107,7 @@ export function Grid({ rows, active, selected, onActive, onOpen, onSort, handle 
       onActive={onActive}
       onOpen={onOpen}
       selected={selected}
+      inSight={inSight}
       onWindow={(first, last) => rows.look(first, last)}
       handle={handle}
     />

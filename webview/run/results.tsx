@@ -2,8 +2,9 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { listen, post } from "../host.ts";
 import { defaultView, type ResultView, type RunHeader } from "../messages.ts";
 import { t } from "../text.ts";
-import { formatPercent } from "../ui/format.ts";
+import { formatPercent, shown } from "../ui/format.ts";
 import { useObservable } from "../ui/hooks.ts";
+import { Icon } from "../ui/icon.tsx";
 import { Button, Checkbox, TextField } from "../ui/toolkit.ts";
 import type { ListHandle } from "../ui/virtualList.tsx";
 import { Detail } from "./detail.tsx";
@@ -17,16 +18,25 @@ import { isLive } from "./states.ts";
 export interface ResultsProps {
   run: RunHeader;
   rows: RowSource;
+  /** The cluster cannot be reached. */
+  isAway: boolean;
   /** An input to be shown, from another tab. */
   wanted: { index: number } | undefined;
 }
 
-const filterAfterMs = 250;
+/** The input whose value is shown, and at which position it was opened, unless the run went on and it moved. */
+interface Selected {
+  index: number;
+  openedAt: number | null;
+}
 
-export function Results({ run, rows, wanted }: ResultsProps) {
+const filterAfterMs = 250;
+const maxProblemChars = 2_000;
+
+export function Results({ run, rows, isAway, wanted }: ResultsProps) {
   useObservable(rows);
   const [active, setActive] = useState(0);
-  const [selected, setSelected] = useState<{ position: number; index: number } | null>(null);
+  const [selected, setSelected] = useState<Selected | null>(null);
   const list = useRef<ListHandle | null>(null);
   const { view } = rows;
 
@@ -44,7 +54,7 @@ export function Results({ run, rows, wanted }: ResultsProps) {
     // In input order the position of a row is the number of its input.
     show(defaultView);
     setActive(wanted.index);
-    setSelected({ position: wanted.index, index: wanted.index });
+    setSelected({ index: wanted.index, openedAt: wanted.index });
   }, [wanted]);
   const isWanted = wanted !== undefined && rows.isLoaded;
   useEffect(() => {
@@ -57,9 +67,15 @@ export function Results({ run, rows, wanted }: ResultsProps) {
   };
   const open = (position: number) => {
     const row = rows.row(position);
-    if (row) setSelected({ position, index: row.index });
+    if (row) setSelected({ index: row.index, openedAt: position });
   };
-  const selectedRow = selected === null ? undefined : rows.row(selected.position);
+  const found = selected === null ? undefined : rows.find(selected.index);
+  const hasMoved = found !== undefined && selected !== null && found.position !== selected.openedAt;
+  useEffect(() => {
+    if (hasMoved) setSelected((selected) => selected && { ...selected, openedAt: null });
+  }, [hasMoved]);
+
+  useEffect(() => rows.retry(), [isAway]);
 
   return (
     <div
@@ -72,6 +88,7 @@ export function Results({ run, rows, wanted }: ResultsProps) {
     >
       <Toolbar key={wanted?.index} view={view} onChange={show} />
       <ScanBar />
+      {rows.problem !== undefined && <Problem text={rows.problem} onRetry={() => rows.retry()} />}
       <div class={selected === null ? "split" : "split is-open"}>
         {rows.isLoaded && rows.count === 0 ? (
           <p class="empty">{emptyText(view, run)}</p>
@@ -79,20 +96,15 @@ export function Results({ run, rows, wanted }: ResultsProps) {
           <Grid
             rows={rows}
             active={Math.min(active, Math.max(0, rows.count - 1))}
-            selected={selected?.position ?? null}
+            selected={found?.position ?? null}
+            inSight={hasMoved ? null : (selected?.openedAt ?? null)}
             onActive={setActive}
             onOpen={open}
             onSort={show}
             handle={list}
           />
         )}
-        {selected !== null && (
-          <Detail
-            index={selected.index}
-            row={selectedRow?.index === selected.index ? selectedRow : undefined}
-            onClose={close}
-          />
-        )}
+        {selected !== null && <Detail key={selected.index} index={selected.index} row={found?.row} onClose={close} />}
       </div>
     </div>
   );
@@ -131,6 +143,17 @@ function Toolbar({ view, onChange }: { view: ResultView; onChange: (change: Part
         <Button label={t("CSV")} icon="save" title={t("Save as CSV")} onPress={() => save("csv")} />
         <Button label={t("Open in editor")} icon="go-to-file" onPress={() => save("editor")} />
       </div>
+    </div>
+  );
+}
+
+function Problem({ text, onRetry }: { text: string; onRetry: () => void }) {
+  return (
+    <div class="strip error" role="alert">
+      <Icon name="error" />
+      <p class="message">{t("The results cannot be read: {0}", shown(text, maxProblemChars))}</p>
+      <span class="space" />
+      <Button label={t("Try again")} icon="refresh" onPress={onRetry} />
     </div>
   );
 }

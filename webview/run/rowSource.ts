@@ -42,12 +42,14 @@ export class RowSource extends Observable {
   #settling: ReturnType<typeof setTimeout> | undefined;
   #refreshing: ReturnType<typeof setTimeout> | undefined;
   #refreshedAtMs = 0;
+  #problem: string | undefined;
 
   constructor(view: ResultView) {
     super();
     this.#view = view;
     listen((message) => {
       if (message.type === "rows") this.#take(message);
+      else if (message.type === "rowsFailed") this.#fail(message);
     });
   }
 
@@ -68,8 +70,25 @@ export class RowSource extends Observable {
     return this.#shownView === this.#viewNumber;
   }
 
+  /** Why rows that were asked for are not there. */
+  get problem(): string | undefined {
+    return this.#problem;
+  }
+
   row(position: number): ResultRow | undefined {
     return this.#pages.get(Math.floor(position / pageRows))?.rows[position % pageRows];
+  }
+
+  /** Where the row of an input stands, if it is among those at hand. */
+  find(index: number): { position: number; row: ResultRow } | undefined {
+    let found: { position: number; row: ResultRow; version: number } | undefined;
+    for (const [page, { rows, version }] of this.#pages) {
+      // Rows move while the run goes on, so an older page may still have it elsewhere.
+      if (found && found.version >= version) continue;
+      const at = rows.findIndex((row) => row.index === index);
+      if (at >= 0) found = { position: page * pageRows + at, row: rows[at]!, version };
+    }
+    return found;
   }
 
   show(view: ResultView): void {
@@ -77,6 +96,7 @@ export class RowSource extends Observable {
     this.#viewNumber++;
     // Whatever is answered from here on to earlier questions is about another view.
     this.#asked.clear();
+    this.#problem = undefined;
     this.#window = { first: 0, last: 1 };
     this.#ask();
     this.changed();
@@ -106,6 +126,14 @@ export class RowSource extends Observable {
     );
   }
 
+  /** After a failure: asks once more for what is in sight. */
+  retry(): void {
+    if (this.#problem === undefined) return;
+    this.#problem = undefined;
+    this.#ask();
+    this.changed();
+  }
+
   #ask(): void {
     const { first, last } = this.#window;
     for (let page = Math.floor(first / pageRows); page * pageRows < last; page++) {
@@ -132,6 +160,7 @@ export class RowSource extends Observable {
     const older = this.#pages.get(asked.page);
     if (this.isLoaded && older && older.version > asked.version) return;
     if (!this.isLoaded) this.#pages = new Map();
+    this.#problem = undefined;
     this.#shownView = this.#viewNumber;
     this.#count = answer.of;
     this.#columns = answer.columns;
@@ -141,6 +170,17 @@ export class RowSource extends Observable {
     for (const page of this.#pages.keys()) {
       if (this.#pages.size <= keptPages) break;
       this.#pages.delete(page);
+    }
+    this.changed();
+  }
+
+  #fail({ request, problem }: { request: number; problem: string }): void {
+    if (!this.#asked.delete(request)) return;
+    this.#problem = problem;
+    if (!this.isLoaded) {
+      // Rows of another order under the arrow of this one would be taken for it.
+      this.#pages = new Map();
+      this.#count = 0;
     }
     this.changed();
   }

@@ -23,6 +23,8 @@ export interface VirtualListProps {
   /** Click, Enter or Space. */
   onOpen?: (index: number) => void;
   selected?: number | null;
+  /** A row that is brought into sight, and again when the height is another. */
+  inSight?: number | null;
   /** The rows in sight, whenever they are others: `last` is not among them. */
   onWindow?: (first: number, last: number) => void;
   /** Keeps the last row in sight as rows are added. */
@@ -118,9 +120,9 @@ export function VirtualList(props: VirtualListProps) {
   // A detail that opens beside the list takes some of its height.
   useLayoutEffect(() => {
     const { props, topPx, extent } = now.current;
-    const { selected } = props;
-    if (typeof selected === "number" && selected < props.count) moveTo(topToShow(selected, topPx, extent), false);
-  }, [heightPx, props.selected]);
+    const { inSight } = props;
+    if (typeof inSight === "number" && inSight < props.count) moveTo(topToShow(inSight, topPx, extent), false);
+  }, [heightPx, props.inSight]);
 
   const top = now.current.topPx;
   const first = Math.max(0, Math.floor(top / rowPx));
