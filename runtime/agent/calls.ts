@@ -39,7 +39,7 @@ export class Calls implements Workload {
   }
 
   get maxReplicas(): number {
-    return this.#pool.defaultSize;
+    return this.#pool.share(null);
   }
 
   get wanted(): number {

@@ -96,7 +96,7 @@ export class Feed implements Workload {
   }
 
   get maxReplicas(): number {
-    return this.#spec.options.replicas ?? this.#pool.defaultSize;
+    return this.#pool.share(this.#spec.options.replicas ?? null);
   }
 
   get wanted(): number {

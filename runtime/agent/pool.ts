@@ -49,6 +49,8 @@ export interface PoolHost {
   spawn(module: ModuleRef): Promise<Replica>;
   onLoaded(): void;
   onDeath(slot: Slot, death: Death): void;
+  /** Replicas that this node is to have of `total`, or of what the env says. */
+  share(total: number | null): number;
 }
 
 /** Workers in a row that died before they did anything useful, after which the pool gives up. */
@@ -61,7 +63,6 @@ export class Pool {
   readonly module: ModuleRef;
   readonly folder: string;
   readonly #host: PoolHost;
-  readonly #defaultSize: number;
   readonly #slots = new Set<Slot>();
   readonly #starting = new Set<Replica>();
   /** Workers asked for that have not been loaded yet. */
@@ -73,11 +74,10 @@ export class Pool {
   #scheduled = false;
   #closed = false;
 
-  constructor(key: string, module: ModuleRef, folder: string, defaultSize: number, host: PoolHost) {
+  constructor(key: string, module: ModuleRef, folder: string, host: PoolHost) {
     this.key = key;
     this.module = module;
     this.folder = folder;
-    this.#defaultSize = defaultSize;
     this.#host = host;
   }
 
@@ -97,9 +97,9 @@ export class Pool {
     else if (nowMs - this.#idleSinceMs > idleReplicaMs) for (const slot of this.#slots) this.recycle(slot);
   }
 
-  /** Replicas this pool may have when nobody asks for another number. */
-  get defaultSize(): number {
-    return this.#defaultSize;
+  /** Replicas this pool may have when somebody asks for `total` in the cluster; with null, when nobody asks for a number. */
+  share(total: number | null): number {
+    return this.#host.share(total);
   }
 
   /** What the bundle exports, from a replica that imported it. Rejects with what the import threw. */

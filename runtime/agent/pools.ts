@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { availableParallelism, totalmem } from "node:os";
+import { totalmem } from "node:os";
 import { join } from "node:path";
 import { mkdirSync } from "node:fs";
 import type { AgentStatus, ExportInfo, ModuleRef } from "../protocol/messages.ts";
@@ -8,6 +8,7 @@ import { FarcallError } from "../spec/errors.ts";
 import { Calls } from "./calls.ts";
 import { envId, type EnvStore } from "./envs.ts";
 import type { FileStore } from "./files.ts";
+import type { Shares } from "./fleet/shares.ts";
 import type { RunLogs } from "./logs.ts";
 import { Pool, type Slot } from "./pool.ts";
 import { Replica } from "./replica.ts";
@@ -22,6 +23,7 @@ export interface PoolsOptions {
   compileCache: string;
   /** Number of the first replica. */
   firstReplica: number;
+  shares: Shares;
   marker: string;
   envs: EnvStore;
   files: FileStore;
@@ -93,7 +95,8 @@ export class Pools {
     const folder = await this.#options.files.place(module.bundle, join(env.folder, "bundles"));
     const other = this.#ready.get(key);
     if (other) return { ...other, env: env.state };
-    const pool = new Pool(key, module, folder, module.env.replicas ?? availableParallelism(), {
+    const pool = new Pool(key, module, folder, {
+      share: (total) => this.#options.shares.mine(module.env, total),
       spawn: (ref) => this.#spawn(ref, folder),
       onLoaded: () => this.#options.onReplicas(),
       onDeath: (slot) => {

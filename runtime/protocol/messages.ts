@@ -290,6 +290,8 @@ export const agentMethods = {
       timeoutMs: v.optional(count),
       /** The call goes on when this connection is lost; `run.result` has what became of it. */
       detached: v.optional(v.boolean()),
+      /** Runs on the node that is asked, and on no other. */
+      here: v.optional(v.boolean()),
     }),
     item: v.object({}),
     result: v.object({ ok: v.boolean(), replica: count }),

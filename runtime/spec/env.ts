@@ -10,6 +10,8 @@ export interface Compute {
   memoryMiB?: number;
   /** GPUs for each replica. Default 0. */
   gpus?: number;
+  /** Number of the only node that may have replicas. Default: any. */
+  node?: number;
 }
 
 /** A named worker environment, as the user writes it. */
@@ -49,6 +51,7 @@ export const envSchema = v.strictObject({
       cpus: v.optional(v.pipe(v.number(), v.minValue(0.01))),
       memoryMiB: v.optional(count(64 * 1024 * 1024)),
       gpus: v.optional(v.pipe(v.number(), v.minValue(0))),
+      node: v.optional(count(100_000)),
     }),
   ),
 });
@@ -114,6 +117,7 @@ export const resolvedEnvSchema = v.object({
   memoryMiB: v.nullable(count(64 * 1024 * 1024)),
   cpus: v.nullable(v.number()),
   gpus: v.nullable(v.number()),
+  node: v.nullable(count(100_000)),
 });
 export type ResolvedEnv = v.InferOutput<typeof resolvedEnvSchema>;
 
@@ -130,16 +134,18 @@ export function resolveEnv(spec: EnvSpec & { name: string }, install: InstallReq
     memoryMiB: spec.compute?.memoryMiB ?? null,
     cpus: spec.compute?.cpus ?? null,
     gpus: spec.compute?.gpus ?? null,
+    node: spec.compute?.node ?? null,
   };
 }
 
 /** The env as the user wrote it, without what is the default. */
 export function envSpecOf(resolved: ResolvedEnv): EnvSpec & { name: string } {
-  const { name, reqs, vars, replicas, concurrency, allowScripts, memoryMiB, cpus, gpus } = resolved;
+  const { name, reqs, vars, replicas, concurrency, allowScripts, memoryMiB, cpus, gpus, node } = resolved;
   const compute: Compute = {
     ...(cpus === null ? {} : { cpus }),
     ...(memoryMiB === null ? {} : { memoryMiB }),
     ...(gpus === null ? {} : { gpus }),
+    ...(node === null ? {} : { node }),
   };
   return {
     name,

@@ -1,0 +1,53 @@
+import type { BundleRef } from "../../protocol/messages.ts";
+import type { FileStore } from "../files.ts";
+import type { Fleet } from "./fleet.ts";
+
+/**
+ * Code of one cluster on all of its nodes. A map's bundle goes to every node that is there before the map begins, so
+ * that the node it came through may die; a node that was not there asks the others when it begins to work.
+ */
+export class SharedCode {
+  readonly #fleet: Fleet;
+  readonly #files: FileStore;
+
+  constructor(fleet: Fleet, files: FileStore) {
+    this.#fleet = fleet;
+    this.#files = files;
+  }
+
+  /** Resolves when every node that answers has all files of the bundle. */
+  async spread(bundle: BundleRef): Promise<void> {
+    const hashes = bundle.files.map(({ hash }) => hash);
+    await this.#fleet.others(async (peer) => {
+      const { value } = await peer.request("files.missing", { hashes }, { timeoutMs: askTimeoutMs });
+      for (const hash of value.missing) {
+        await peer.request("file.put", { hash }, { body: await this.#files.get(hash), timeoutMs: fileTimeoutMs });
+      }
+    });
+  }
+
+  /** Fetches what this node lacks of the bundle. What nobody has, whoever needs it will miss and say so. */
+  async fetch(bundle: BundleRef): Promise<void> {
+    const missing = await this.#files.missing(bundle.files.map(({ hash }) => hash));
+    for (const hash of missing) {
+      for (const { number } of this.#fleet.nodes()) {
+        if (number !== this.#fleet.number && (await this.#fetchFrom(number, hash))) break;
+      }
+    }
+  }
+
+  async #fetchFrom(number: number, hash: string): Promise<boolean> {
+    try {
+      const peer = await this.#fleet.peer(number);
+      const { body } = await peer.request("file.get", { hash }, { timeoutMs: fileTimeoutMs });
+      // Its hash is checked as it is stored.
+      await this.#files.put(hash, body);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+}
+
+const askTimeoutMs = 15_000;
+const fileTimeoutMs = 60_000;
