@@ -27,13 +27,14 @@ export interface MapQueue {
   /**
    * Moves the job to another state if its revision is still `revision`, and returns the new revision; throws
    * `run.state` otherwise. A job that ended never changes again. Ending a job drops the work it still has
-   * and keeps its outcomes.
+   * and keeps its outcomes; what another process settles in that moment may still become one.
    */
   setState(job: RunId, to: JobState, revision: number): Promise<number>;
 
   /**
-   * Leases up to `max` chunks, lowest first index first. Waits up to `waitMs` for the first one and returns
-   * an empty list when none came or `signal` aborted. Paused jobs lease nothing.
+   * Leases up to `max` chunks, which need not be all there are. Children and chunks given back come before chunks
+   * that were not worked yet, and those of one `addChunks` lowest first index first. Waits up to `waitMs` for the
+   * first one and returns an empty list when none came or `signal` aborted before one did. Paused jobs lease nothing.
    */
   claim(job: RunId, options: ClaimOptions): Promise<Lease[]>;
 
@@ -45,7 +46,8 @@ export interface MapQueue {
 
   /**
    * Stores what became of a leased chunk and takes it out of the work, in one step. `results` and `children`
-   * together must cover the chunk, without overlap.
+   * together must cover the chunk, without overlap, and the body of a child is what `slicePack` cuts out of the
+   * chunk's: whoever finds that a queue lost a child makes it again.
    */
   settle(lease: Lease, settlement: Settlement): Promise<"stored" | "already">;
 
@@ -160,10 +162,11 @@ export interface OutcomePage {
   epoch: string;
 }
 
+/** May lag behind other processes by a second. `pending + leased` is 0 when all that was accepted is settled. */
 export interface JobCounts {
-  /** Inputs waiting to be leased. */
+  /** Inputs waiting to be leased, or leased by another process. */
   pending: number;
-  /** Inputs leased and not settled. */
+  /** Inputs leased by this process and not settled. */
   leased: number;
   /** Inputs with an outcome. */
   settled: number;

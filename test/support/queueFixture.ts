@@ -34,7 +34,7 @@ export function queueFixture(open: OpenQueue) {
 }
 
 /** A folder in memory if there is one with room: a queue syncs its file whenever it is opened and closed. */
-function fastFolder(): string {
+export function fastFolder(): string {
   const memory = "/dev/shm";
   if (!existsSync(memory)) return tmpdir();
   const { bavail, bsize } = statfsSync(memory);

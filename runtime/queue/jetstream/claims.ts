@@ -1,0 +1,176 @@
+/**
+ * Claims on one job. They stand in line; rounds give them what there is, children before fresh inputs, so that what
+ * was cut off or given back does not wait for the whole map. When a round found nothing, one message of each kind is
+ * waited for, and the next round takes what came with it.
+ *
+ * What arrives when nobody is in line goes back to the broker at once.
+ */
+import type { Msg } from "@nats-io/transport-node";
+import type { ClaimOptions } from "../mapQueue.ts";
+import type { PullEnd, PullRequest } from "./pulls.ts";
+
+interface Claim<T> {
+  max: number;
+  leases: T[];
+  /** No longer waits: answered after the round that began after it came. */
+  impatient: boolean;
+  rounds: number;
+  answer: (leases: T[]) => void;
+}
+
+export interface ClaimsHost<T> {
+  /** Names of the consumers, those asked first before the others. */
+  consumers: readonly string[];
+  /** False while nothing may be leased. */
+  isRunning(): boolean;
+  pull(request: Omit<PullRequest, "stream">, onMessage: (message: Msg) => void, onEnd: (end: PullEnd) => void): void;
+  /** What a message would lease; undefined for one that is not to be leased, which this has seen to. */
+  take(message: Msg): Promise<T | undefined>;
+  /** Somebody has it from now on. */
+  leased(lease: T): void;
+  giveBack(message: Msg): void;
+  /** A consumer does not answer. Waits a moment, and makes it again if it is missing; false when the job has ended. */
+  repair(): Promise<boolean>;
+}
+
+const longestTimerMs = 2 ** 31 - 1;
+const longestWaitMs = 5_000;
+/** So many of the largest chunks fit into what the broker sends a client at most. */
+const maxBatch = 64;
+const maxBytes = 8 * 1024 * 1024;
+
+export class Claims<T> {
+  readonly #host: ClaimsHost<T>;
+  readonly #line: Claim<T>[] = [];
+  /** When the pull that waits for one message ends, for each consumer that has one. */
+  readonly #waiting = new Set<string>();
+  #running = false;
+  #closed = false;
+  #wake: (() => void) | undefined;
+  /** Messages that are being made leases of. */
+  #taking: Promise<void>[] = [];
+  #broken = false;
+
+  constructor(host: ClaimsHost<T>) {
+    this.#host = host;
+  }
+
+  claim({ max, waitMs, signal }: ClaimOptions): Promise<T[]> {
+    if (this.#closed || signal?.aborted || max < 1) return Promise.resolve([]);
+    return new Promise<T[]>((resolve) => {
+      const stopWaiting = (): void => {
+        claim.impatient = true;
+        this.nudge();
+      };
+      const abort = (): void => {
+        if (claim.leases.length === 0) claim.answer([]);
+      };
+      const timer = waitMs > 0 ? setTimeout(stopWaiting, Math.min(waitMs, longestTimerMs)) : undefined;
+      const claim: Claim<T> = {
+        max,
+        leases: [],
+        impatient: waitMs <= 0,
+        rounds: 0,
+        answer: (leases) => {
+          clearTimeout(timer);
+          signal?.removeEventListener("abort", abort);
+          const at = this.#line.indexOf(claim);
+          if (at >= 0) this.#line.splice(at, 1);
+          resolve(leases);
+        },
+      };
+      signal?.addEventListener("abort", abort, { once: true });
+      this.#line.push(claim);
+      if (this.#running) this.nudge();
+      else void this.#run();
+    });
+  }
+
+  /** Something changed that claims may be waiting for. */
+  nudge(): void {
+    this.#wake?.();
+  }
+
+  /** Answers every claim with what it has. */
+  close(): void {
+    this.#closed = true;
+    for (const claim of this.#line.slice()) claim.answer(claim.leases);
+    this.nudge();
+  }
+
+  /** A message of a pull that is over by now, or of one of this class. */
+  readonly arrived = (message: Msg): void => {
+    if (this.#closed || this.#line.length === 0 || !this.#host.isRunning()) return this.#host.giveBack(message);
+    this.#taking.push(this.#take(message));
+    this.nudge();
+  };
+
+  async #run(): Promise<void> {
+    this.#running = true;
+    while (this.#line.length > 0 && !this.#closed) {
+      await this.#round();
+      if (this.#broken) {
+        this.#broken = false;
+        if (!(await this.#host.repair())) break;
+      } else if (this.#line.length > 0 && !this.#line.some((claim) => claim.rounds === 0 || claim.impatient)) {
+        await this.#wait();
+      }
+    }
+    this.#running = false;
+    for (const claim of this.#line.slice()) claim.answer(claim.leases);
+  }
+
+  async #round(): Promise<void> {
+    const served = [...this.#line];
+    if (this.#host.isRunning()) {
+      for (const consumer of this.#host.consumers) {
+        await this.#settleTaken();
+        const wanted = this.#line.reduce((sum, { max, leases }) => sum + max - leases.length, 0);
+        if (wanted > 0) await this.#pullReady(consumer, Math.min(wanted, maxBatch));
+      }
+    }
+    await this.#settleTaken();
+    for (const claim of served) {
+      claim.rounds++;
+      if (claim.leases.length > 0 || claim.impatient) claim.answer(claim.leases);
+    }
+  }
+
+  async #pullReady(consumer: string, batch: number): Promise<void> {
+    const request = { consumer, batch, maxBytes, waitMs: 0, onlyReady: true };
+    const end = await new Promise<PullEnd>((resolve) => this.#host.pull(request, this.arrived, resolve));
+    if (end !== "done") this.#broken = true;
+  }
+
+  /** Waits for a message, a claim that comes or goes, or a change of the job. */
+  async #wait(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+      if (!this.#host.isRunning()) return;
+      for (const consumer of this.#host.consumers) {
+        if (this.#waiting.has(consumer)) continue;
+        this.#waiting.add(consumer);
+        const request = { consumer, batch: 1, waitMs: longestWaitMs, onlyReady: false };
+        this.#host.pull(request, this.arrived, (end) => {
+          this.#waiting.delete(consumer);
+          if (end !== "done") this.#broken = true;
+          this.nudge();
+        });
+      }
+    });
+    this.#wake = undefined;
+  }
+
+  async #settleTaken(): Promise<void> {
+    while (this.#taking.length > 0) await Promise.all(this.#taking.splice(0));
+  }
+
+  async #take(message: Msg): Promise<void> {
+    const lease = await this.#host.take(message);
+    if (lease === undefined) return;
+    const claim = this.#line.find(({ max, leases }) => leases.length < max);
+    if (!claim || !this.#host.isRunning()) return this.#host.giveBack(message);
+    claim.leases.push(lease);
+    this.#host.leased(lease);
+  }
+}

@@ -1,0 +1,283 @@
+/**
+ * The jobs that this process knows: their records, and for those that run or were asked about, index and claims.
+ * Also notices when the store has begun anew, and then reads everything again.
+ */
+import type { Msg } from "@nats-io/transport-node";
+import type { RunId } from "../../spec/names.ts";
+import type { Lease } from "../mapQueue.ts";
+import { Claims } from "./claims.ts";
+import type { Connection } from "./connection.ts";
+import { ensureConsumers } from "./consumers.ts";
+import { Deliveries } from "./deliveries.ts";
+import { failureOf } from "./failures.ts";
+import { Job } from "./job.ts";
+import { consumerNames, keyOfConsumer, Leases } from "./leases.ts";
+import { OutcomeBodies } from "./outcomeBodies.ts";
+import { Pulls } from "./pulls.ts";
+import { hasEnded, Records, type StoredJob } from "./records.ts";
+import { ensureStreams, type StreamOptions, streams } from "./streams.ts";
+import { removeOutcomes, removeWork, sweepWork } from "./sweep.ts";
+import { parseDelivery } from "./work.ts";
+import { WorkMeter } from "./workMeter.ts";
+
+interface Open {
+  job: Job;
+  claims: Claims<Lease>;
+}
+
+/** Jobs that ended and are kept at hand, because somebody looks at them. */
+const maxEndedOpen = 32;
+const repairPauseMs = 200;
+/** What was on its way when a job ended has arrived by then. */
+const sweepAfterMs = 10_000;
+
+export class Jobs {
+  readonly records: Records;
+  readonly leases: Leases;
+  readonly deliveries: Deliveries;
+  readonly bodies: OutcomeBodies;
+  readonly meter: WorkMeter;
+  epoch: string;
+  readonly #connection: Connection;
+  readonly #leaseMs: number;
+  readonly #streamOptions: StreamOptions;
+  readonly #pulls: Pulls;
+  readonly #listeners = new Set<{ callback: (job: RunId) => void }>();
+  /** By key; the one that was asked about last at the end. */
+  readonly #open = new Map<string, Open>();
+  #changed = new Set<RunId>();
+  #checking: Promise<void> | undefined;
+  #reloading = false;
+  #sweepTimer: NodeJS.Timeout | undefined;
+
+  static async open(connection: Connection, leaseMs: number, streamOptions: StreamOptions): Promise<Jobs> {
+    const epoch = await ensureStreams(connection, streamOptions);
+    const jobs = new Jobs(connection, leaseMs, streamOptions, epoch);
+    await jobs.records.loaded;
+    connection.onReconnect(() => void jobs.#check());
+    jobs.#sweepSoon();
+    return jobs;
+  }
+
+  private constructor(connection: Connection, leaseMs: number, streamOptions: StreamOptions, epoch: string) {
+    this.#connection = connection;
+    this.#leaseMs = leaseMs;
+    this.#streamOptions = streamOptions;
+    this.epoch = epoch;
+    this.leases = new Leases(leaseMs);
+    this.deliveries = new Deliveries(connection, this.leases, leaseMs);
+    this.bodies = new OutcomeBodies(connection);
+    this.meter = new WorkMeter(connection, streamOptions.workBytes);
+    this.#pulls = new Pulls(connection, (message) => this.#stray(message));
+    this.records = new Records(
+      connection,
+      this.#pulls,
+      (id, record) => this.#recordChanged(id, record),
+      () => this.#check(),
+    );
+  }
+
+  /** Throws `run.unknown` for a job that does not exist. */
+  async need(id: RunId): Promise<Open & { record: StoredJob }> {
+    const record = await this.records.need(id);
+    return { record, ...(await this.open(record)) };
+  }
+
+  /** The job with all that was stored of it when this was called first. */
+  async open(record: StoredJob): Promise<Open> {
+    const open = this.#openNow(record);
+    await open.job.loaded;
+    return open;
+  }
+
+  ensureConsumers(key: string): Promise<void> {
+    return ensureConsumers(this.#connection, key, this.#leaseMs);
+  }
+
+  /** Drops the work of a job that has ended. If this fails it is done later, by whoever sweeps. */
+  async removeWork(key: string): Promise<void> {
+    await removeWork(this.#connection, key).catch(() => undefined);
+    this.#sweepSoon();
+  }
+
+  removeOutcomes(key: string): Promise<void> {
+    return removeOutcomes(this.#connection, key);
+  }
+
+  onChange(callback: (job: RunId) => void): () => void {
+    const listener = { callback };
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /** Tells listeners, once for all that changed in this turn. */
+  changed(id: RunId): void {
+    if (this.#changed.size === 0) {
+      queueMicrotask(() => {
+        const changed = this.#changed;
+        this.#changed = new Set();
+        for (const job of changed) {
+          for (const listener of this.#listeners) {
+            // In a turn of its own: what a callback throws is its owner's fault and not the queue's.
+            queueMicrotask(() => this.#listeners.has(listener) && listener.callback(job));
+          }
+        }
+      });
+    }
+    this.#changed.add(id);
+  }
+
+  nudge(id: RunId): void {
+    const record = this.records.known(id);
+    if (record) this.#open.get(record.key)?.claims.nudge();
+  }
+
+  endClaims(): void {
+    for (const { claims } of this.#open.values()) claims.close();
+  }
+
+  /** Gives back what is leased, and asks for nothing any more. */
+  close(): void {
+    clearTimeout(this.#sweepTimer);
+    this.endClaims();
+    for (const ackSubject of this.leases.ackSubjects()) this.deliveries.giveBack(ackSubject);
+    this.#connection.stop();
+    for (const { job } of this.#open.values()) job.close();
+    this.records.close();
+    this.#pulls.close();
+  }
+
+  #openNow(record: StoredJob): Open {
+    const known = this.#open.get(record.key);
+    if (known) {
+      this.#open.delete(record.key);
+      this.#open.set(record.key, known);
+      return known;
+    }
+    const { id, key } = record;
+    const job = new Job(
+      record,
+      this.#connection,
+      this.#pulls,
+      () => this.changed(id),
+      () => this.#check(),
+    );
+    const { children, fresh } = consumerNames(key);
+    const claims = new Claims<Lease>({
+      consumers: [children, fresh],
+      isRunning: () => this.#isCurrent(id, key)?.state === "run",
+      pull: (request, onMessage, onEnd) => this.#pulls.pull({ ...request, stream: streams.work }, onMessage, onEnd),
+      take: (message) => this.deliveries.take(job, message),
+      leased: (lease) => this.deliveries.leased(lease),
+      giveBack: (message) => this.deliveries.giveBack(message.reply!),
+      repair: () => this.#repair(id, key),
+    });
+    const open = { job, claims };
+    this.#open.set(key, open);
+    this.#closeOld();
+    return open;
+  }
+
+  #isCurrent(id: RunId, key: string): StoredJob | undefined {
+    const record = this.records.known(id);
+    return record?.key === key ? record : undefined;
+  }
+
+  #closeOld(): void {
+    const ended = [...this.#open].filter(([key, { job }]) => {
+      const record = this.#isCurrent(job.id, key);
+      return !record || hasEnded(record);
+    });
+    for (const [key, { job, claims }] of ended.slice(0, -maxEndedOpen)) this.#close(key, job, claims);
+  }
+
+  #close(key: string, job: Job, claims: Claims<Lease>): void {
+    this.#open.delete(key);
+    claims.close();
+    job.close();
+    this.leases.forget(key);
+  }
+
+  /** Somebody changed, made or deleted a job. */
+  #recordChanged(id: RunId, record: StoredJob | undefined): void {
+    for (const [key, { job, claims }] of this.#open) {
+      if (job.id !== id) continue;
+      if (record?.key !== key) this.#close(key, job, claims);
+      else if (hasEnded(record)) claims.close();
+      else claims.nudge();
+    }
+    // What runs is followed from the beginning, so that its changes are told.
+    if (record && !hasEnded(record)) this.#openNow(record);
+    this.changed(id);
+  }
+
+  #stray(message: Msg): void {
+    const { stream, consumer } = parseDelivery(message.reply!);
+    if (stream !== streams.work) return;
+    const open = this.#open.get(keyOfConsumer(consumer));
+    if (open) open.claims.arrived(message);
+    else this.deliveries.giveBack(message.reply!);
+  }
+
+  async #repair(id: RunId, key: string): Promise<boolean> {
+    await this.#connection.pause(repairPauseMs);
+    try {
+      await this.records.refresh(id);
+      const record = this.#isCurrent(id, key);
+      if (!record || hasEnded(record)) return false;
+      await this.ensureConsumers(key);
+    } catch (error) {
+      if (failureOf(error) === "closed" || this.#connection.signal.aborted) return false;
+      if (failureOf(error) === "no-stream") await this.#check();
+    }
+    return true;
+  }
+
+  /** Makes streams that are gone, and sees whether outcomes have begun anew. */
+  #check(): Promise<void> {
+    this.#checking ??= this.#checkNow().finally(() => (this.#checking = undefined));
+    return this.#checking;
+  }
+
+  async #checkNow(): Promise<void> {
+    try {
+      const epoch = await ensureStreams(this.#connection, this.#streamOptions);
+      if (epoch === this.epoch || this.#reloading) return;
+      this.#reloading = true;
+      void this.#reload(epoch);
+    } catch {
+      // Whoever needs the streams comes here again.
+    }
+  }
+
+  async #reload(epoch: string): Promise<void> {
+    try {
+      await this.records.reload();
+      await Promise.all([...this.#open.values()].map(({ job }) => job.reload()));
+      this.bodies.clear();
+      this.epoch = epoch;
+      for (const { job } of this.#open.values()) this.changed(job.id);
+    } catch {
+      // The connection is closed.
+    }
+    this.#reloading = false;
+    // It may have begun anew once more.
+    if (!this.#connection.signal.aborted) await this.#check();
+  }
+
+  #sweepSoon(): void {
+    clearTimeout(this.#sweepTimer);
+    if (this.#connection.signal.aborted) return;
+    this.#sweepTimer = setTimeout(() => void this.#sweep(), sweepAfterMs).unref();
+  }
+
+  async #sweep(): Promise<void> {
+    const isLive = async (id: RunId, key: string): Promise<boolean> => {
+      await this.records.refresh(id);
+      const record = this.#isCurrent(id, key);
+      return record !== undefined && !hasEnded(record);
+    };
+    // What is left over now is found the next time.
+    await sweepWork(this.#connection, isLive).catch(() => undefined);
+  }
+}

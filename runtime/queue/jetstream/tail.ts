@@ -1,0 +1,199 @@
+/**
+ * Follows a stream from its beginning: everything stored, in order, none left out, and then what comes.
+ *
+ * Behind it stands a consumer that lives as long as it is asked. When it is gone, with its server or for any
+ * other reason, another one goes on behind the last message.
+ */
+import { AckPolicy, DeliverPolicy } from "@nats-io/jetstream";
+import { type Msg, type MsgHdrs, nanos } from "@nats-io/transport-node";
+import type { Connection } from "./connection.ts";
+import { asQueueError, failureOf } from "./failures.ts";
+import { newNonce } from "./streams.ts";
+import type { PullEnd, Pulls } from "./pulls.ts";
+import { parseDelivery } from "./work.ts";
+
+export interface TailOptions {
+  stream: string;
+  filters: string[];
+  /** Only the newest message of each subject, at first. */
+  newest?: boolean;
+  headersOnly?: boolean;
+}
+
+export interface TailMessage {
+  subject: string;
+  sequence: number;
+  header: MsgHdrs | undefined;
+  data: Uint8Array;
+}
+
+const batch = 500;
+const pullMs = 10_000;
+const forgetMs = 60_000;
+const retryMs = 250;
+
+export class Tail {
+  readonly #connection: Connection;
+  readonly #pulls: Pulls;
+  readonly #options: TailOptions;
+  readonly #onMessage: (message: TailMessage) => void;
+  readonly #onMissing: () => Promise<void>;
+  /** Resolves when everything was read that was there at the beginning. */
+  readonly caughtUp: Promise<void>;
+  #begun!: () => void;
+  /** Sequence of the last message in the stream. */
+  #position = 0;
+  /** Of the consumer that is asked now: its name, and how many messages it gave. */
+  #consumer: string | undefined;
+  #given = 0;
+  #waiting = new Set<() => void>();
+  #closed = false;
+
+  /** `onMissing` is called when the stream is gone, and has to make it again. */
+  constructor(
+    connection: Connection,
+    pulls: Pulls,
+    options: TailOptions,
+    onMessage: (message: TailMessage) => void,
+    onMissing: () => Promise<void>,
+  ) {
+    this.#connection = connection;
+    this.#pulls = pulls;
+    this.#options = options;
+    this.#onMessage = onMessage;
+    this.#onMissing = onMissing;
+    this.caughtUp = new Promise((resolve) => (this.#begun = resolve));
+    void this.#run();
+  }
+
+  /** Sequence of the last message that was read. */
+  get position(): number {
+    return this.#position;
+  }
+
+  /** False while nothing new can be heard of. */
+  get isOpen(): boolean {
+    return this.#consumer !== undefined;
+  }
+
+  /** Waits until the message of `sequence` was read, or for `withinMs`. */
+  async reached(sequence: number, withinMs: number): Promise<void> {
+    await this.#until(() => this.#position >= sequence, withinMs);
+  }
+
+  /** Waits until everything was read that is stored now, or for `withinMs`. */
+  async synced(withinMs: number): Promise<void> {
+    const consumer = this.#consumer;
+    if (consumer === undefined) return this.#until(() => this.#consumer !== undefined, withinMs);
+    try {
+      const info = await this.#connection.manager.consumers.info(this.#options.stream, consumer);
+      const all = info.delivered.consumer_seq + info.num_pending;
+      await this.#until(() => this.#consumer !== consumer || this.#given >= all, withinMs);
+    } catch {
+      // It is being made anew, behind what was read.
+      await this.#until(() => this.#consumer !== consumer, withinMs);
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#begun();
+    this.#tell();
+    const consumer = this.#consumer;
+    this.#consumer = undefined;
+    // It would be forgotten by itself, but later.
+    if (consumer !== undefined)
+      this.#connection.manager.consumers.delete(this.#options.stream, consumer).catch(() => undefined);
+  }
+
+  get #over(): boolean {
+    return this.#closed || this.#connection.signal.aborted;
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#over) {
+      this.#consumer = undefined;
+      try {
+        await this.#open();
+        while ((await this.#read()) && !this.#over);
+      } catch (error) {
+        // Nobody waits for this loop; whoever needs its messages asks by himself and is told why there are none.
+        if (failureOf(error) === "no-stream" && !this.#over) await this.#onMissing().catch(() => undefined);
+      }
+      if (!this.#over) await this.#connection.pause(retryMs);
+    }
+    this.#begun();
+    this.#tell();
+  }
+
+  async #open(): Promise<void> {
+    const { stream, filters, newest = false, headersOnly = false } = this.#options;
+    const name = `t_${newNonce()}`;
+    const info = await this.#connection.persist(() =>
+      this.#connection.manager.consumers.add(stream, {
+        name,
+        filter_subjects: filters,
+        ack_policy: AckPolicy.None,
+        headers_only: headersOnly,
+        mem_storage: true,
+        num_replicas: 1,
+        inactive_threshold: nanos(forgetMs),
+        ...(this.#position > 0
+          ? { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: this.#position + 1 }
+          : { deliver_policy: newest ? DeliverPolicy.LastPerSubject : DeliverPolicy.All }),
+      }),
+    );
+    this.#given = 0;
+    this.#consumer = info.name;
+    if (info.num_pending === 0) this.#begun();
+    this.#tell();
+  }
+
+  /** False when the consumer has to be made anew. */
+  async #read(): Promise<boolean> {
+    const { stream } = this.#options;
+    const consumer = this.#consumer!;
+    let whole = true;
+    const take = (message: Msg): void => {
+      const { consumerSequence, streamSequence, pending } = parseDelivery(message.reply!);
+      // One before it was lost on the way, with the connection.
+      if (consumerSequence !== this.#given + 1) whole = false;
+      if (!whole || this.#closed) return;
+      this.#given++;
+      this.#position = streamSequence;
+      this.#onMessage({
+        subject: message.subject,
+        sequence: streamSequence,
+        header: message.headers,
+        data: message.data,
+      });
+      if (pending === 0) this.#begun();
+      this.#tell();
+    };
+    const end = await new Promise<PullEnd>((resolve) =>
+      this.#pulls.pull({ stream, consumer, batch, waitMs: pullMs, onlyReady: false }, take, resolve),
+    );
+    return whole && end === "done";
+  }
+
+  #tell(): void {
+    for (const look of this.#waiting) look();
+  }
+
+  async #until(reached: () => boolean, withinMs: number): Promise<void> {
+    if (reached() || this.#over) return;
+    await new Promise<void>((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        this.#waiting.delete(look);
+        resolve();
+      };
+      const look = (): void => {
+        if (reached() || this.#closed) done();
+      };
+      const timer = setTimeout(done, withinMs);
+      this.#waiting.add(look);
+    });
+    if (this.#connection.signal.aborted) throw asQueueError(this.#connection.signal.reason);
+  }
+}
