@@ -3,10 +3,10 @@ import type { Client, ClientChannel } from "ssh2";
 import { FarcallError } from "../../spec/errors.ts";
 import { setReferenced } from "../stream.ts";
 import { type CommandOptions, type CommandResult, follow } from "./command.ts";
-import { type Login, login, type SshOptions } from "./login.ts";
+import { defaultTimeoutMs, type Login, login, type SshOptions } from "./login.ts";
 import { SocketStream } from "./socketStream.ts";
 import { watch } from "./silence.ts";
-import { closedHere, lost, refused, unreachableThrough } from "./sshErrors.ts";
+import { closedHere, lost, noAnswer, refused, unreachableThrough } from "./sshErrors.ts";
 import type { SshTarget } from "./target.ts";
 
 type TakeChannel = (error: Error | undefined, channel: ClientChannel) => void;
@@ -64,9 +64,7 @@ export class SshConnection implements AsyncDisposable {
     if (!target.jump) return new SshConnection(target, await login(target, options, undefined), undefined);
     const through = await SshConnection.open(target.jump, options);
     try {
-      const stream = await through.dialTcp(target.host, target.port, options.signal).catch((error: unknown) => {
-        throw error instanceof FarcallError && error.code === "ssh.refused" ? unreachableThrough(target, error) : error;
-      });
+      const stream = await dialThrough(through, target, options);
       return new SshConnection(target, await login(target, options, stream), through);
     } catch (error) {
       await through.close();
@@ -194,5 +192,17 @@ export class SshConnection implements AsyncDisposable {
       this.#opening.delete(opened.reject);
       signal?.removeEventListener("abort", abort);
     }
+  }
+}
+
+/** The jump host may wait for minutes for a machine that does not answer. */
+async function dialThrough(through: SshConnection, target: SshTarget, options: SshOptions): Promise<Duplex> {
+  const { signal, timeoutMs = defaultTimeoutMs } = options;
+  const late = AbortSignal.timeout(timeoutMs);
+  try {
+    return await through.dialTcp(target.host, target.port, signal ? AbortSignal.any([signal, late]) : late);
+  } catch (error) {
+    if (error === late.reason) throw noAnswer(target, timeoutMs);
+    throw error instanceof FarcallError && error.code === "ssh.refused" ? unreachableThrough(target, error) : error;
   }
 }

@@ -23,6 +23,8 @@ export interface Login {
   stream: Duplex;
 }
 
+export const defaultTimeoutMs = 20_000;
+
 /** Without its native code ssh2 does the rest in JavaScript, which is slow; Node's own AES-GCM is not. */
 const ciphers = [
   "aes128-gcm@openssh.com",
@@ -34,7 +36,7 @@ const ciphers = [
 
 /** Connects, or takes `through`, a stream that ends at the target's sshd, and logs in. */
 export async function login(target: SshTarget, options: SshOptions, through: Duplex | undefined): Promise<Login> {
-  const { hostKeys, signal, timeoutMs = 20_000 } = options;
+  const { hostKeys, signal, timeoutMs = defaultTimeoutMs } = options;
   const client = new ssh2.Client();
   const clock = new PausingTimer(timeoutMs);
   const prompter = options.prompter && clock.whileAsking(options.prompter);
