@@ -1,5 +1,5 @@
 import { globSync, readFileSync } from "node:fs";
-import { homedir } from "node:os";
+import { homedir, userInfo } from "node:os";
 import { isAbsolute, join } from "node:path";
 import SSHConfig from "ssh-config";
 import { FarcallError, messageOf } from "../../spec/errors.ts";
@@ -50,36 +50,33 @@ export class SshConfigFile {
   }
 
   forHost(host: string, user: string | undefined): HostConfig {
-    const said = this.#config.compute(user === undefined ? { Host: host } : { Host: host, User: user });
-    const value = (name: string): string | undefined => {
-      const found = Object.entries(said).find(([key]) => key.toLowerCase() === name.toLowerCase())?.[1];
-      return Array.isArray(found) ? found.join(" ") : found;
-    };
+    const asked = user === undefined ? { Host: host } : { Host: host, User: user };
+    // Farcall runs nothing that a configuration names: what `Match exec` stands above does not apply.
+    const said = this.#config.compute(asked, { ignoreCase: true, matchExec: false });
     const values = (name: string): string[] | undefined => {
-      const found = Object.entries(said).find(([key]) => key.toLowerCase() === name.toLowerCase())?.[1];
-      if (found === undefined) return undefined;
-      return Array.isArray(found) ? found : [found];
+      const found = said[name.toLowerCase()];
+      return found === undefined ? undefined : [found].flat();
     };
-    const expand = (path: string): string => this.#expand(path, host, value("HostName"), value("User") ?? user);
-    const port = Number(value("Port"));
+    const value = (name: string): string | undefined => values(name)?.join(" ");
+    const hostName = value("HostName") && withTokens(value("HostName")!, { h: host });
+    const expand = (path: string): string => this.#expand(path, host, hostName, user ?? value("User"));
     const files = (name: string, otherwise: string[]): string[] =>
-      (values(name)?.flatMap((each) => each.split(/\s+/)) ?? otherwise).filter((file) => file !== "none").map(expand);
+      (values(name) ?? otherwise).filter((file) => file !== "none").map(expand);
+    const inFolder = (...names: string[]): string[] => names.map((name) => join(this.#folder, name));
     return {
-      hostName: value("HostName")?.replaceAll("%h", host).replaceAll("%%", "%"),
+      hostName,
       user: value("User"),
-      port: Number.isInteger(port) && port > 0 ? port : undefined,
-      identityFiles: (values("IdentityFile") ?? defaultIdentities.map((name) => join(this.#folder, name)))
-        .filter((file) => file !== "none")
-        .map(expand),
+      port: portOf(value("Port"), host),
+      identityFiles: files("IdentityFile", inFolder(...defaultIdentities)),
       identitiesOnly: value("IdentitiesOnly")?.toLowerCase() === "yes",
       agentSocket: this.#agentSocket(value("IdentityAgent"), expand),
       hostKeyAlias: value("HostKeyAlias"),
       knownHostsFiles: [
-        ...files("UserKnownHostsFile", [join(this.#folder, "known_hosts"), join(this.#folder, "known_hosts2")]),
+        ...files("UserKnownHostsFile", inFolder("known_hosts", "known_hosts2")),
         ...files("GlobalKnownHostsFile", ["/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"]),
       ],
-      proxyJump: value("ProxyJump"),
-      proxyCommand: value("ProxyCommand"),
+      proxyJump: unlessNone(value("ProxyJump")),
+      proxyCommand: unlessNone(value("ProxyCommand")),
     };
   }
 
@@ -92,27 +89,38 @@ export class SshConfigFile {
   /** The percent signs that ssh_config(5) allows in paths, as far as they can be known before connecting. */
   #expand(path: string, host: string, hostName: string | undefined, user: string | undefined): string {
     const home = homedir();
-    const known: Record<string, string> = {
-      "%": "%",
-      d: home,
-      h: hostName ?? host,
-      n: host,
-      r: user ?? "",
-      u: user ?? "",
-    };
-    const expanded = path.replace(/^~(?=$|\/)/, home).replace(/%([%dhnru])/g, (_, token: string) => known[token]!);
+    const tokens = { d: home, h: hostName ?? host, n: host, r: user ?? userInfo().username, u: userInfo().username };
+    const expanded = withTokens(path.replace(/^~(?=$|\/)/, home), tokens);
     return isAbsolute(expanded) ? expanded : join(this.#folder, expanded);
   }
 }
 
-/** Puts what `Include` names in its place. Below a `Host` or `Match` that block goes on behind it, as in OpenSSH. */
+function withTokens(text: string, tokens: Record<string, string>): string {
+  return text.replace(/%(.)/g, (whole, token: string) => (token === "%" ? "%" : (tokens[token] ?? whole)));
+}
+
+function unlessNone(said: string | undefined): string | undefined {
+  return said?.toLowerCase() === "none" ? undefined : said;
+}
+
+function portOf(said: string | undefined, host: string): number | undefined {
+  if (said === undefined) return undefined;
+  const port = Number(said);
+  if (Number.isInteger(port) && port > 0 && port <= 65_535) return port;
+  throw new FarcallError("spec.invalid", `The ssh config gives ${host} the Port ${said}, which is none.`);
+}
+
+/**
+ * Puts what `Include` names in its place. The block that it stands in goes on behind it, whatever blocks it brings: as
+ * in OpenSSH, but that blocks of a file that is included below a `Host` count for all hosts.
+ */
 function withIncludes(text: string, folder: string, depth = 0): string {
-  let block = "";
+  let block = "Host *";
   return text
-    .split("\n")
+    .split(/\r?\n/)
     .map((line) => {
-      if (/^\s*(Host|Match)\s/i.test(line)) block = line;
-      const named = /^\s*Include[\s=]+(.+?)\s*$/i.exec(line)?.[1];
+      if (/^\s*(Host|Match)[\s=]/i.test(line)) block = line;
+      const named = /^\s*Include(?:\s*=\s*|\s+)(.+?)\s*$/i.exec(line)?.[1];
       if (named === undefined) return line;
       if (depth >= maxIncludeDepth) throw new Error(`it includes itself, by way of ${named}`);
       const patterns = named.match(/"[^"]*"|\S+/g) ?? [];

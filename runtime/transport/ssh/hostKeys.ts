@@ -1,6 +1,7 @@
-import { appendFile, chmod } from "node:fs/promises";
-import { FarcallError } from "../../spec/errors.ts";
-import { fingerprintOf, keyTypeOf, KnownHosts } from "./knownHosts.ts";
+import { appendFile, chmod, mkdir, readFile } from "node:fs/promises";
+import { dirname } from "node:path";
+import { FarcallError, messageOf } from "../../spec/errors.ts";
+import { type Acquaintance, fingerprintOf, keyTypeOf, KnownHosts } from "./knownHosts.ts";
 import { hostKeyName, type SshTarget } from "./target.ts";
 
 /** By what a host's key is judged. There is no way to accept one unseen. */
@@ -25,7 +26,6 @@ export interface HostKeyQuestion {
 
 /** Resolves when `key` is the target's. Throws `ssh.host-key-unknown` or `ssh.host-key-changed`. */
 export async function verifyHostKey(target: SshTarget, key: Buffer, trust: HostKeyTrust): Promise<void> {
-  const name = hostKeyName(target);
   const keyType = keyTypeOf(key);
   const fingerprint = fingerprintOf(key);
   if (keyType === undefined)
@@ -34,7 +34,7 @@ export async function verifyHostKey(target: SshTarget, key: Buffer, trust: HostK
     if (trust.pins.includes(fingerprint)) return;
     throw changed(target, fingerprint, trust.pins, "It was pinned when the machine was launched.");
   }
-  const known = KnownHosts.read([...target.knownHostsFiles, trust.ownFile]).check(name, key);
+  const known = acquaintance(target, key, trust);
   switch (known.kind) {
     case "known":
       return;
@@ -56,8 +56,7 @@ export async function verifyHostKey(target: SshTarget, key: Buffer, trust: HostK
     }
     case "unknown":
   }
-  const question = { host: target.name, address: target.host, keyType, fingerprint };
-  if (!(await trust.ask?.(question))) {
+  if (!(await askOnce(target, key, trust))) {
     throw new FarcallError(
       "ssh.host-key-unknown",
       `The host ${target.name} is not known: it shows the key ${fingerprint} (${keyType}).`,
@@ -66,15 +65,62 @@ export async function verifyHostKey(target: SshTarget, key: Buffer, trust: HostK
       },
     );
   }
-  await appendFile(trust.ownFile, `${name} ${keyType} ${key.toString("base64")}\n`, { mode: 0o600 });
-  await chmod(trust.ownFile, 0o600);
+}
+
+function acquaintance(target: SshTarget, key: Buffer, trust: HostKeyTrust): Acquaintance {
+  const known = KnownHosts.read([...target.knownHostsFiles, trust.ownFile]);
+  const found = known.check(hostKeyName(target), key);
+  // As in OpenSSH a host that is known without a port is the same at any, as long as its key is.
+  if (found.kind !== "unknown" || target.hostKeyAlias !== undefined) return found;
+  const atAnyPort = known.check(target.host.toLowerCase(), key);
+  return atAnyPort.kind === "changed" ? found : atAnyPort;
+}
+
+/** Questions that a person has not answered yet: many connections to a new host ask one. */
+const asked = new Map<string, Promise<boolean>>();
+
+async function askOnce(target: SshTarget, key: Buffer, trust: HostKeyTrust): Promise<boolean> {
+  const { ask } = trust;
+  if (!ask) return false;
+  const line = `${hostKeyName(target)} ${keyTypeOf(key)} ${key.toString("base64")}\n`;
+  const id = `${trust.ownFile}\0${line}`;
+  let answer = asked.get(id);
+  if (!answer) {
+    const question = {
+      host: target.name,
+      address: target.host,
+      keyType: keyTypeOf(key)!,
+      fingerprint: fingerprintOf(key),
+    };
+    answer = ask(question).then(async (yes) => {
+      if (yes) await remember(line, trust.ownFile);
+      return yes;
+    });
+    asked.set(id, answer);
+    void answer.catch(() => undefined).then(() => asked.delete(id));
+  }
+  return answer;
+}
+
+async function remember(line: string, file: string): Promise<void> {
+  try {
+    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+    const before = await readFile(file, "utf8").catch(() => "");
+    // A file that a person edited may lack the end of its last line.
+    const gap = before === "" || before.endsWith("\n") ? "" : "\n";
+    await appendFile(file, `${gap}${line}`, { mode: 0o600 });
+    await chmod(file, 0o600);
+  } catch (cause) {
+    throw new FarcallError("ssh.known-hosts", `The key could not be added to ${file}: ${messageOf(cause)}.`, { cause });
+  }
 }
 
 /** Signature algorithms to ask the host for: first those of the keys it is known by, so that it shows one of them. */
 export function hostKeyAlgorithms(target: SshTarget, trust: HostKeyTrust): string[] {
-  const known = trust.pins
-    ? []
-    : KnownHosts.read([...target.knownHostsFiles, trust.ownFile]).typesFor(hostKeyName(target));
+  const hosts = trust.pins ? undefined : KnownHosts.read([...target.knownHostsFiles, trust.ownFile]);
+  const names =
+    target.hostKeyAlias === undefined ? [hostKeyName(target), target.host.toLowerCase()] : [hostKeyName(target)];
+  const known = names.map((name) => hosts?.typesFor(name) ?? []).find((types) => types.length > 0) ?? [];
   const first = known.flatMap((type) => algorithms.filter(({ keyType }) => keyType === type));
   return [...new Set([...first, ...algorithms].map(({ name }) => name))];
 }

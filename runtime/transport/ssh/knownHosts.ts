@@ -4,7 +4,8 @@ import { FarcallError, messageOf } from "../../spec/errors.ts";
 
 /**
  * The keys by which hosts are known, as OpenSSH lists them: sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT". Names may be
- * hashed, hold patterns, and be negated. Lines for certificate authorities say nothing about a plain key.
+ * hashed, hold patterns, and be negated. Lines for certificate authorities, and with marks that nobody knows, say nothing about a plain
+ * key.
  */
 interface KnownKey {
   /** Whether the line is about a host of this name, such as `example.org` or `[example.org]:2222`. */
@@ -77,7 +78,8 @@ export function parseKnownHosts(text: string, file: string): KnownKey[] {
     const fields = line.trim().split(/[ \t]+/);
     const mark = fields[0]?.startsWith("@") ? fields.shift() : undefined;
     const [names = "", type = "", base64 = ""] = fields;
-    if (names === "" || names.startsWith("#") || base64 === "" || mark === "@cert-authority") return [];
+    if (names === "" || names.startsWith("#") || base64 === "" || (mark !== undefined && mark !== "@revoked"))
+      return [];
     const key = Buffer.from(base64, "base64");
     if (keyTypeOf(key) !== type) return [];
     return [{ isFor: matcher(names), revoked: mark === "@revoked", type, key, file, line: at + 1 }];

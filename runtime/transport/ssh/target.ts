@@ -39,7 +39,7 @@ const maxJumps = 8;
 export function parseHost(text: string): HostSpec {
   const rest = text.replace(/^ssh:\/\//, "").replace(/\/$/, "");
   const match =
-    /^(?:([^@\s]+)@)?(?:\[([0-9A-Fa-f:.]+(?:%[\w.]+)?)\]|([A-Za-z0-9_][\w.-]*|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]+))(?::(\d{1,5}))?$/.exec(
+    /^(?:([^\s:@-][^\s:]*)@)?(?:\[([0-9A-Fa-f:.]+(?:%[\w.]+)?)\]|([A-Za-z0-9_][\w.-]*|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]+))(?::(\d{1,5}))?$/.exec(
       rest,
     );
   const host = match?.[2] ?? match?.[3];
@@ -74,7 +74,8 @@ export function resolveTarget(text: string, config: SshConfigFile, seen: readonl
   const jumps = (said.proxyJump ?? "")
     .split(",")
     .map((jump) => jump.trim())
-    .filter((jump) => jump !== "" && jump !== "none");
+    // `Host *` with a ProxyJump is also about the host that it names.
+    .filter((jump) => jump !== "" && parseHost(jump).host !== spec.host);
   // `a,b` means: through a to b, and from there on.
   const jump = jumps.reduce<SshTarget | undefined>((before, next) => {
     const target = resolveTarget(next, config, [...seen, text]);
