@@ -15,9 +15,15 @@ import { followChanges } from "./changeFeed.ts";
 import type { EnvRegistry } from "./envRegistry.ts";
 import type { FileStore } from "./files.ts";
 import type { RunLogReader, RunLogs } from "./logs.ts";
+import type { SharedCode } from "./fleet/code.ts";
+import type { Fleet } from "./fleet/fleet.ts";
+import { followNodeLog, followNodeLogs } from "./fleet/nodeLogs.ts";
+import { wholeTimeline } from "./fleet/wholeTimeline.ts";
+import type { Router } from "./fleet/router.ts";
 import { LiveCall, type StoredResult } from "./liveCall.ts";
 import type { Maps } from "./maps.ts";
 import { pickOutcomes } from "./pick.ts";
+import type { Slot } from "./pool.ts";
 import type { Pools } from "./pools.ts";
 import { answerRequest, answerResult, controlRun } from "./runAnswers.ts";
 import type { RunStore } from "./runs.ts";
@@ -30,6 +36,8 @@ import type { Agent } from "./main.ts";
 
 export interface ConnectionOptions {
   agent: Agent;
+  /** It is another node of the cluster, which the broker has let in. */
+  isNode: boolean;
   token: string;
   version: string;
   build: string;
@@ -40,6 +48,10 @@ export interface ConnectionOptions {
   logs: RunLogs;
   envs: EnvRegistry;
   timelines: Timelines;
+  /** On a node that is not alone. */
+  fleet?: Fleet;
+  code?: SharedCode;
+  router?: Router;
   onClose(connection: Connection): void;
 }
 
@@ -57,6 +69,10 @@ const looks = new Set<string>([
   "changes.follow",
   "logs.follow",
 ] satisfies (keyof AgentMethods)[]);
+/** How long another node may take to answer what is only asked to be shown. */
+const elsewhereTimeoutMs = 5_000;
+/** How long a result waits for what its run printed on other nodes. */
+const flushElsewhereMs = 2_000;
 const helloWithinMs = 10_000;
 const watchEveryMs = 100;
 const maxListed = 1_000;
@@ -67,12 +83,13 @@ export class Connection {
   readonly #helloTimer: NodeJS.Timeout;
   readonly #begun = new Set<RunId>();
   #follower: LogFollower | undefined;
-  #greeted = false;
+  #greeted: boolean;
   #uses = 0;
   #usedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(transport: Transport, options: ConnectionOptions) {
     this.#options = options;
+    this.#greeted = options.isNode;
     this.#peer = new Peer(
       transport,
       {},
@@ -87,12 +104,12 @@ export class Connection {
         },
       },
     );
-    this.#helloTimer = setTimeout(() => this.#peer.destroy(), helloWithinMs);
+    this.#helloTimer = setTimeout(() => this.#greeted || this.#peer.destroy(), helloWithinMs);
     this.#helloTimer.unref();
   }
 
   get isClient(): boolean {
-    return this.#greeted;
+    return this.#greeted && !this.#options.isNode;
   }
 
   /** Whether more than a look was asked in that time. */
@@ -139,7 +156,8 @@ export class Connection {
   }
 
   #handlers(): Handlers<AgentMethods> {
-    const { agent, files, pools, maps, runs, logs, envs, timelines, version, build } = this.#options;
+    const { agent, files, pools, maps, runs, logs, envs, timelines, version, build, fleet, code, router } =
+      this.#options;
     const { changes } = agent;
     return {
       hello: ({ token }) => {
@@ -155,7 +173,7 @@ export class Connection {
       retire: async () => ({ result: await agent.retire(this) }),
       status: async () => ({ result: await agent.status() }),
       "node.metrics": () => ({ result: { metrics: agent.metrics() } }),
-      stop: async ({ force }) => ({ result: await agent.requestStop(force) }),
+      stop: async ({ force, here = false }) => ({ result: await agent.requestStop(force, here) }),
 
       "files.missing": async ({ hashes }) => ({ result: { missing: await files.missing(hashes) } }),
       "file.put": async ({ hash }, { body }) => {
@@ -173,6 +191,7 @@ export class Connection {
       "module.load": async ({ module }, incoming) => {
         runs.saveBundle(module.bundle);
         envs.used(module.env);
+        await code?.fetch(module.bundle);
         const ready = await pools.load(module, {
           signal: incoming.signal,
           onOutput: (line) => void incoming.send({ line }),
@@ -196,26 +215,33 @@ export class Connection {
           changes.announce(run, true);
           return this.#follower?.flush(run);
         };
-        return ready.calls
-          .run(call, (slot) => logs.file(run, slot.replica.id))
-          .then(
-            (answer) => {
-              const { ok } = answer.result;
-              call.end(ok);
-              const flushed = end(call.result(ok, answer.body));
-              return flushed ? flushed.then(() => answer) : answer;
-            },
-            async (error: unknown) => {
-              call.end(undefined, error);
-              await end();
-              throw error;
-            },
-          );
+        const logFile = (slot: Slot) => logs.file(run, slot.replica.id);
+        const answered =
+          router && !params.here
+            ? router.run(call, ready, logFile, (number) => this.#follower?.followNode(run, number))
+            : ready.calls.run(call, logFile);
+        return answered.then(
+          (answer) => {
+            const { ok } = answer.result;
+            call.end(ok);
+            const flushed = end(call.result(ok, answer.body));
+            return flushed ? flushed.then(() => answer) : answer;
+          },
+          async (error: unknown) => {
+            call.end(undefined, error);
+            await end();
+            throw error;
+          },
+        );
       },
 
       "map.create": async (params) => {
         this.#begin(params.run);
-        return { result: { record: await maps.create(params, this) } };
+        const record = await maps.create(params, this);
+        for (const { number } of fleet?.nodes() ?? []) {
+          if (number !== fleet?.number) this.#follower?.followNode(params.run, number);
+        }
+        return { result: { record } };
       },
       "map.add": async (params, { body }) => {
         await maps.add(params, body, this);
@@ -240,37 +266,49 @@ export class Connection {
       "run.control": async (params) => ({ result: { record: await controlRun(params, this.#options) } }),
       "run.result": ({ run }) => answerResult(run, this.#options),
       "run.request": ({ run }) => answerRequest(run, this.#options),
-      "run.timeline": async ({ run }) => {
+      "run.timeline": async ({ run, here }) => {
         const record = await maps.record(run);
-        return { result: { timeline: timelines.get(run) ?? emptyTimeline(record.createdAtMs) } };
+        const mine = timelines.get(run) ?? emptyTimeline(record.createdAtMs);
+        if (here || !fleet || record.kind === "call") return { result: { timeline: mine } };
+        const others = await fleet.others(async (peer) => {
+          const { value } = await peer.request("run.timeline", { run, here: true }, { timeoutMs: elsewhereTimeoutMs });
+          return value.timeline;
+        });
+        return { result: { timeline: wholeTimeline(mine, others) } };
       },
       "run.watch": async ({ run }, incoming) => {
         await maps.watch(run, watchEveryMs, incoming);
         return { result: {} };
       },
-      "run.logs": async ({ run, follow }, incoming) => {
+      "run.logs": async ({ run, follow, here }, incoming) => {
         await maps.record(run);
         const isLive = () => follow && (maps.isLive(run) || runs.get(run)?.state === "running");
-        for await (const lines of logs.read(run, isLive, incoming.signal)) await incoming.send({ lines });
+        const { signal } = incoming;
+        const take = async (lines: LogLine[]) => void (await incoming.send({ lines }));
+        const elsewhere = here || !fleet ? undefined : followNodeLogs(fleet, run, { follow, signal, take });
+        for await (const lines of logs.read(run, isLive, signal)) await take(lines);
+        await elsewhere;
         return { result: {} };
       },
       "changes.follow": async (_params, incoming) => {
-        const source = { record: (run: RunId) => maps.record(run), replicaCount: () => pools.replicaCount() };
+        const source = { record: (run: RunId) => maps.record(run), replicaCount: () => agent.replicaCount() };
         await followChanges(changes, source, incoming);
         return { result: {} };
       },
       "env.list": async () => ({ result: { envs: await envs.list() } }),
-      "env.rebuild": async ({ name }, incoming) => {
+      "env.rebuild": async ({ name, here }, incoming) => {
         const onOutput = (line: string) => void incoming.send({ line });
+        if (!here) await fleet?.others((peer) => peer.request("env.rebuild", { name, here: true }));
         await envs.rebuild(name, { signal: incoming.signal, onOutput });
         return { result: {} };
       },
-      "env.remove": async ({ name }) => {
+      "env.remove": async ({ name, here }) => {
+        if (!here) await fleet?.others((peer) => peer.request("env.remove", { name, here: true }));
         await envs.remove(name);
         return { result: {} };
       },
       "logs.follow": async (_params, incoming) => {
-        const follower = new LogFollower(logs, this.#begun, incoming);
+        const follower = new LogFollower(logs, this.#begun, incoming, fleet);
         this.#follower = follower;
         try {
           await follower.run();
@@ -293,6 +331,12 @@ async function current(record: RunRecord, maps: Maps): Promise<RunRecord> {
   return record.kind === "map" && !hasEnded(record.state) ? maps.record(record.id) : record;
 }
 
+async function within(ms: number, promise: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  await Promise.race([promise, new Promise((resolve) => (timer = setTimeout(resolve, ms)))]);
+  clearTimeout(timer);
+}
+
 function sameSecret(given: string, expected: string): boolean {
   const left = Buffer.from(given);
   const right = Buffer.from(expected);
@@ -306,10 +350,13 @@ class LogFollower {
   readonly #readers = new Map<RunId, RunLogReader>();
   readonly #grown = new Set<RunId>();
   readonly #runs: Set<RunId>;
+  readonly #fleet: Fleet | undefined;
+  readonly #elsewhere = new Map<RunId, Promise<void>[]>();
   #wake: (() => void) | undefined;
   #reading: Promise<void> = Promise.resolve();
 
-  constructor(logs: RunLogs, runs: Set<RunId>, incoming: Incoming<{ lines: LogLine[] }>) {
+  constructor(logs: RunLogs, runs: Set<RunId>, incoming: Incoming<{ lines: LogLine[] }>, fleet: Fleet | undefined) {
+    this.#fleet = fleet;
     this.#logs = logs;
     this.#runs = runs;
     this.#incoming = incoming;
@@ -333,9 +380,27 @@ class LogFollower {
     }
   }
 
+  /** Sends what a run prints on another node, too. */
+  followNode(run: RunId, number: number): void {
+    if (!this.#fleet) return;
+    const { signal } = this.#incoming;
+    const take = (lines: LogLine[]) => void this.#incoming.send({ lines });
+    const following = followNodeLog(this.#fleet, number, run, { follow: true, signal, take });
+    this.#elsewhere.set(run, [...(this.#elsewhere.get(run) ?? []), following]);
+  }
+
   /** Sends what a run that ends has printed, so that its output is there before its result. */
   flush(run: RunId): Promise<void> | undefined {
     this.#runs.delete(run);
+    const elsewhere = this.#elsewhere.get(run);
+    if (elsewhere) {
+      this.#elsewhere.delete(run);
+      return within(flushElsewhereMs, Promise.all(elsewhere)).then(() => this.#flushHere(run));
+    }
+    return this.#flushHere(run);
+  }
+
+  #flushHere(run: RunId): Promise<void> | undefined {
     if (!this.#grown.has(run) && !this.#readers.has(run)) return undefined;
     this.#grown.add(run);
     return this.#read()

@@ -95,6 +95,11 @@ export class Feed implements Workload {
     void this.#fill();
   }
 
+  /** Takes more work if there are replicas for it now. */
+  refill(): void {
+    void this.#fill();
+  }
+
   get maxReplicas(): number {
     return this.#pool.share(this.#spec.options.replicas ?? null);
   }

@@ -12,21 +12,26 @@ import { createServer, type Server } from "node:http";
 import { join } from "node:path";
 import { enableCompileCache } from "node:module";
 import { fileURLToPath } from "node:url";
+import type { NatsConnection } from "@nats-io/transport-node";
 import { WebSocketServer } from "ws";
 import type { AgentStatus, NodeMetrics, NodeStatus } from "../protocol/messages.ts";
-import { SqliteQueue } from "../queue/sqlite.ts";
 import { FarcallError, messageOf } from "../spec/errors.ts";
 import { FileLock } from "../spec/fileLock.ts";
 import { ensurePrivateFolder } from "../spec/home.ts";
 import { farcallVersion } from "../spec/version.ts";
-import { maxFrameBytes } from "../transport/transport.ts";
+import { maxFrameBytes, type Transport } from "../transport/transport.ts";
 import { WebSocketTransport } from "../transport/websocket.ts";
 import { agentPaths } from "../transport/agentPaths.ts";
 import { Changes, replicasKey } from "./changes.ts";
 import { Connection } from "./connection.ts";
+import { type Engine, openEngine } from "./engine.ts";
 import { EnvRegistry } from "./envRegistry.ts";
 import { EnvStore } from "./envs.ts";
 import { FileStore } from "./files.ts";
+import { SharedCode } from "./fleet/code.ts";
+import { Fleet } from "./fleet/fleet.ts";
+import { Router } from "./fleet/router.ts";
+import { allHere, type Shares, sharesOf } from "./fleet/shares.ts";
 import { RunLogs } from "./logs.ts";
 import { Maps } from "./maps.ts";
 import { Metrics } from "./metrics.ts";
@@ -38,6 +43,7 @@ import { RunStore } from "./runs.ts";
 import { Timelines } from "./timelines.ts";
 
 const tokenBytes = 32;
+const stopNodeWithinMs = 5_000;
 /** Replicas are numbered through the whole cluster: those of node 2 from 10,001 on. */
 const replicasPerNode = 10_000;
 const pruneEveryMs = 10_000;
@@ -63,6 +69,9 @@ export class Agent {
   readonly #token: string;
   /** Of this node in its cluster. */
   readonly #number: number;
+  /** The other nodes; undefined on a node that is alone. */
+  readonly #fleet: Fleet | undefined;
+  #shares: Shares = allHere;
   readonly #facts: NodeFacts;
   readonly #metrics: Metrics;
   readonly #cleanup = new AsyncDisposableStack();
@@ -74,7 +83,7 @@ export class Agent {
   private constructor(
     folder: string,
     idleMs: number,
-    queue: SqliteQueue,
+    engine: Engine,
     lock: FileLock,
     node: { number: number; facts: NodeFacts },
     warnings: string[],
@@ -89,7 +98,8 @@ export class Agent {
     // An earlier agent's reaper may still be looking for that one's processes: ours must not look the same.
     const marker = `${markerOf(folder)}-${randomBytes(6).toString("hex")}`;
     const reaper = this.#cleanup.use(new Reaper(marker));
-    this.#cleanup.defer(() => queue.close());
+    const { queue } = engine;
+    this.#cleanup.defer(() => engine.close());
     this.#runs = new RunStore(join(folder, "runs.db"), (movedTo) => {
       this.#warnings.push(`The record of runs was damaged. It was kept as ${movedTo}, and a new one begun.`);
     });
@@ -115,6 +125,10 @@ export class Agent {
       folder: replicaFolder,
       workerFile: fileURLToPath(new URL("./worker.js", import.meta.url)),
       firstReplica: (node.number - 1) * replicasPerNode + 1,
+      shares: {
+        of: (env, total) => this.#shares.of(env, total),
+        mine: (env, total) => this.#shares.mine(env, total),
+      },
       compileCache: join(folder, "compile-cache"),
       marker,
       envs,
@@ -129,7 +143,19 @@ export class Agent {
     const { database } = this.#runs;
     const timelines = new Timelines(database);
     const { changes } = this;
-    this.#maps = new Maps({ queue, cache, pools: this.#pools, runs: this.#runs, logs, timelines, changes });
+    this.#fleet = engine.nats && this.#join(engine.nats, (transport) => connect(transport, true));
+    const code = this.#fleet && new SharedCode(this.#fleet, files);
+    const fleet = this.#fleet;
+    this.#maps = new Maps({
+      queue,
+      cache,
+      pools: this.#pools,
+      runs: this.#runs,
+      logs,
+      timelines,
+      changes,
+      ...(fleet && code ? { code, nodes: () => fleet.nodes().filter(({ number }) => number !== fleet.number) } : {}),
+    });
     this.#cleanup.defer(() => this.#maps.close());
     const registry = new EnvRegistry({ database, envs, pools: this.#pools, maps: this.#maps, runs: this.#runs });
 
@@ -143,9 +169,11 @@ export class Agent {
       perMessageDeflate: false,
       skipUTF8Validation: true,
     });
-    sockets.on("connection", (socket) => {
-      const connection = new Connection(new WebSocketTransport(socket), {
+    const router = fleet && new Router(fleet, this.#shares);
+    const connect = (transport: Transport, isNode: boolean) => {
+      const connection = new Connection(transport, {
         agent: this,
+        isNode,
         token,
         version: farcallVersion,
         build: this.#build,
@@ -156,10 +184,12 @@ export class Agent {
         logs,
         envs: registry,
         timelines,
+        ...(fleet && code && router ? { fleet, code, router } : {}),
         onClose: (closed) => this.#connections.delete(closed),
       });
       this.#connections.add(connection);
-    });
+    };
+    sockets.on("connection", (socket) => connect(new WebSocketTransport(socket), false));
     this.#cleanup.defer(() => {
       for (const connection of this.#connections) connection.close();
       this.#server.close();
@@ -173,24 +203,33 @@ export class Agent {
     const lock = FileLock.acquire(join(folder, "agent.lock"));
     if (!lock) return undefined;
     const warnings: string[] = [];
-    const queue = await SqliteQueue.open(join(folder, "queue.db"), {
-      onCorrupt: (movedTo) =>
-        warnings.push(
-          `The queue was damaged, and with it the inputs and outcomes of earlier maps. It was kept as ${movedTo}, and a new one begun.`,
-        ),
-    });
-    const node = { number: readNodeFile(folder)?.number ?? 1, facts: nodeFacts() };
-    const agent = new Agent(folder, idleMs, queue, lock, node, warnings);
+    const nodeFile = readNodeFile(folder);
+    const engine = await openEngine(folder, nodeFile, (text) => warnings.push(text));
+    const node = { number: nodeFile?.number ?? 1, facts: nodeFacts() };
+    const agent = new Agent(folder, idleMs, engine, lock, node, warnings);
     await agent.#listen(folder);
+    // Before work comes in, this node is one of those that share it.
+    await agent.#fleet?.say();
     agent.#announce(folder);
     await agent.#maps.restore();
     agent.#watchIdle();
     return agent;
   }
 
+  #join(nats: NatsConnection, accept: (transport: Transport) => void): Fleet {
+    const fleet = this.#cleanup.use(new Fleet({ nats, number: this.#number, look: () => this.#look(), accept }));
+    this.#shares = sharesOf(fleet);
+    fleet.onShape(() => {
+      this.#maps.refill();
+      this.#pools.wake();
+    });
+    return fleet;
+  }
+
   /** What this node says of itself. */
   async #look(): Promise<NodeStatus> {
     const { cpuShare, usedMiB } = this.#metrics.now;
+    const activeRuns = await this.#activeRuns();
     return {
       number: this.#number,
       ...this.#facts,
@@ -199,7 +238,8 @@ export class Agent {
       startedAtMs: this.#startedAtMs,
       residentMiB: Math.round(process.memoryUsage.rss() / 2 ** 20),
       clients: this.#clients().length,
-      activeRuns: await this.#activeRuns(),
+      activeRuns,
+      isBusy: activeRuns > 0 || this.#uses > 0,
       replicas: this.#pools.status(),
       maps: this.#maps.working(),
     };
@@ -210,7 +250,8 @@ export class Agent {
   }
 
   async status(): Promise<AgentStatus> {
-    const nodes = [await this.#look()];
+    await this.#fleet?.say();
+    const nodes = this.#fleet?.nodes() ?? [await this.#look()];
     return {
       pid: process.pid,
       version: farcallVersion,
@@ -246,13 +287,24 @@ export class Agent {
     };
   }
 
-  async requestStop(force: boolean): Promise<{ stopping: boolean; activeRuns: number }> {
+  /** Replicas on all nodes, as far as is known. */
+  replicaCount(): number {
+    const others = this.#fleet?.nodes().filter(({ number }) => number !== this.#number) ?? [];
+    return others.reduce((sum, { replicas }) => sum + replicas.length, this.#pools.replicaCount());
+  }
+
+  /** Ends the agents of all nodes, or with `here` this one. */
+  async requestStop(force: boolean, here: boolean): Promise<{ stopping: boolean; activeRuns: number }> {
     const activeRuns = await this.#activeRuns();
     if (activeRuns > 0 && !force) return { stopping: false, activeRuns };
     if (force) {
       for (const call of this.#runs.liveCalls.values())
         call.abort(new FarcallError("run.cancelled", "The cluster went down."));
-      await this.#maps.cancelRunning();
+      if (!here) await this.#maps.cancelRunning();
+    }
+    if (!here) {
+      const ask = { force: true, here: true };
+      await this.#fleet?.others((peer) => peer.request("stop", ask, { timeoutMs: stopNodeWithinMs }));
     }
     setImmediate(() => void this.stop());
     return { stopping: true, activeRuns };
@@ -300,7 +352,9 @@ export class Agent {
     const timer = setInterval(() => {
       void this.#activeRuns().then((activeRuns) => {
         const now = Date.now();
-        if (activeRuns > 0 || this.#uses > 0) this.#idleSinceMs = now;
+        // Whoever uses the cluster through another node may need this one at any moment.
+        const others = this.#fleet?.nodes().filter(({ number }) => number !== this.#number) ?? [];
+        if (activeRuns > 0 || this.#uses > 0 || others.some(({ isBusy }) => isBusy)) this.#idleSinceMs = now;
         else if (now - this.#idleSinceMs >= this.#idleMs) void this.stop();
       });
     }, everyMs);

@@ -1,4 +1,13 @@
-import type { AgentMethods, Item, MapSpec, Params, Result, RunRecord, RunState } from "../protocol/messages.ts";
+import type {
+  AgentMethods,
+  Item,
+  MapSpec,
+  NodeStatus,
+  Params,
+  Result,
+  RunRecord,
+  RunState,
+} from "../protocol/messages.ts";
 import { packCount } from "../protocol/pack.ts";
 import { type Incoming } from "../protocol/served.ts";
 import { toFailure } from "../protocol/failure.ts";
@@ -7,6 +16,7 @@ import type { ResolvedEnv } from "../spec/env.ts";
 import { FarcallError } from "../spec/errors.ts";
 import type { RunId } from "../spec/names.ts";
 import type { Changes } from "./changes.ts";
+import type { SharedCode } from "./fleet/code.ts";
 import { Feed } from "./feed.ts";
 import type { RunLogs } from "./logs.ts";
 import type { OutcomeCache } from "./outcomeCache.ts";
@@ -26,6 +36,9 @@ export interface MapsOptions {
   logs: RunLogs;
   timelines: Timelines;
   changes: Changes;
+  /** Of a cluster of several nodes: code on all of them, and what the others say of themselves. */
+  code?: SharedCode;
+  nodes?: () => NodeStatus[];
 }
 
 interface ActiveMap {
@@ -54,6 +67,8 @@ const stateOfJob: Record<JobState, RunState> = {
 export class Maps {
   readonly #options: MapsOptions;
   readonly #active = new Map<RunId, ActiveMap>();
+  /** Maps that are known to have ended, so that what still comes of them is not looked at. */
+  readonly #seen = new Set<RunId>();
   readonly #changes: Changes;
 
   constructor(options: MapsOptions) {
@@ -61,7 +76,7 @@ export class Maps {
     this.#changes = options.changes;
     options.queue.onChange((run) => {
       this.#changes.announce(run);
-      void this.#checkEnd(run);
+      void this.#look(run);
     });
   }
 
@@ -79,6 +94,43 @@ export class Maps {
       const map = this.#track(job);
       void this.#begin(map).then(() => this.#checkEnd(job.id));
     }
+  }
+
+  /** There may be more or fewer replicas to work with. */
+  refill(): void {
+    for (const { feed } of this.#active.values()) feed?.refill();
+  }
+
+  /** Follows what became of a map, here or on another node: one that was begun there, went on, paused or ended. */
+  async #look(run: RunId): Promise<void> {
+    const { queue } = this.#options;
+    const known = this.#active.get(run);
+    if (!known && this.#seen.has(run)) return;
+    try {
+      const job = await queue.job(run);
+      if (!job) return;
+      if (job.state !== "run" && job.state !== "pause") {
+        this.#seen.add(run);
+        const map = this.#active.get(run);
+        if (map && !map.ending) await this.#leave(map, job);
+        return;
+      }
+      const map = this.#active.get(run) ?? this.#track(job);
+      if (job.revision > map.job.revision || job.total !== map.job.total) map.job = job;
+      if (job.state === "run" && !map.feed && !map.loading && !map.ending) await this.#begin(map);
+      await this.#checkEnd(run);
+    } catch {
+      // The queue cannot say now; it tells of the next change.
+    }
+  }
+
+  /** Gives up a map that another node has ended. */
+  async #leave(map: ActiveMap, job: JobRecord): Promise<void> {
+    map.ending = true;
+    map.job = job;
+    if (job.state === "done") map.feed?.finish();
+    else await map.feed?.cancel();
+    await this.#close(map, stateOfJob[job.state]);
   }
 
   /** Maps that have work to do or somebody who brings some. */
@@ -101,6 +153,7 @@ export class Maps {
         });
       }
     }
+    if (!existing) await this.#options.code?.spread(spec.module.bundle);
     const job =
       existing ??
       (await this.#options.queue.createJob({ id: run, spec: JSON.stringify(spec), createdAtMs: Date.now() }));
@@ -192,6 +245,9 @@ export class Maps {
     const spec = map?.spec ?? (JSON.parse(job.spec) as MapSpec);
     const counts = await queue.counts(run);
     const unsettled = map?.feed?.unsettled ?? { done: 0, failed: 0 };
+    const elsewhere = map
+      ? (this.#options.nodes?.() ?? []).flatMap(({ maps }) => maps.filter((each) => each.run === run))
+      : [];
     let state = stateOfJob[job.state];
     const starved = job.total === undefined && counts.pending + counts.leased === 0;
     if (state === "running" && starved && (map?.feeders.size ?? 0) === 0) state = "interrupted";
@@ -207,8 +263,8 @@ export class Maps {
       accepted: job.accepted,
       done: counts.settled + unsettled.done,
       failed: counts.errors + unsettled.failed,
-      active: map?.feed?.activeInputs ?? 0,
-      replicas: map?.feed?.replicas ?? 0,
+      active: (map?.feed?.activeInputs ?? 0) + sum(elsewhere, ({ active }) => active),
+      replicas: (map?.feed?.replicas ?? 0) + sum(elsewhere, ({ replicas }) => replicas),
       error: map?.error ? toFailure(map.error) : (stored?.error ?? null),
       costUsd: 0,
       source: spec.module.source,
@@ -304,10 +360,11 @@ export class Maps {
 
   /** Starts working: readies the module, which a restarted agent has to do again. */
   async #begin(map: ActiveMap): Promise<void> {
-    const { pools, queue, cache, logs } = this.#options;
+    const { pools, queue, cache, logs, code } = this.#options;
     const { id: run } = map.job;
     map.loading = true;
     try {
+      await code?.fetch(map.spec.module.bundle);
       const { pool } = await pools.load(map.spec.module);
       if (map.feed || map.ending) return;
       map.feed = new Feed(run, map.spec, pool, {
@@ -362,12 +419,28 @@ export class Maps {
         await this.#setState(map, to);
         break;
       } catch (cause) {
-        if (cause instanceof FarcallError && cause.code === "run.state") break;
+        // Another node was first, or has paused it: what the queue has is what counts.
+        if (cause instanceof FarcallError && cause.code === "run.state" && !(await this.#retakes(map))) break;
         await new Promise((resolve) => setTimeout(resolve, endRetryMs).unref());
       }
     }
     if (to === "done") map.feed?.finish();
     else await map.feed?.cancel();
+    await this.#close(map, stateOfJob[map.job.state]);
+  }
+
+  /** Whether the map has not ended in the queue, so that it can be tried again to end it; takes over how it stands. */
+  async #retakes(map: ActiveMap): Promise<boolean> {
+    const job = await this.#options.queue.job(map.job.id);
+    if (!job) return false;
+    map.job = job;
+    return job.state === "run" || job.state === "pause";
+  }
+
+  /** Writes down how a map ended. */
+  async #close(map: ActiveMap, to: RunState): Promise<void> {
+    const run = map.job.id;
+    const { error } = map;
     const record = await this.record(run);
     // A picture of how it went is no reason to keep anyone waiting who wants to know that it is over.
     await this.#options.timelines.end(run).catch(() => undefined);
@@ -382,6 +455,10 @@ export class Maps {
     this.#options.logs.grew(run);
     this.#changes.announce(run);
   }
+}
+
+function sum<T>(items: readonly T[], of: (item: T) => number): number {
+  return items.reduce((total, item) => total + of(item), 0);
 }
 
 function stoppedAtError(): FarcallError {

@@ -8,6 +8,14 @@ import { FarcallError, messageOf } from "../spec/errors.ts";
 /** What this node is: its place in its cluster, as whoever set it up wrote it down, and what it has to work with. */
 const nodeFileSchema = v.object({
   number: v.pipe(v.number(), v.integer(), v.minValue(1)),
+  /** Of a cluster of several nodes: where its queue is. Certificates and keys lie in the folder `broker` beside this. */
+  broker: v.optional(
+    v.object({
+      /** `tls://host:port` of every seat, as this node reaches it. */
+      servers: v.pipe(v.array(v.string()), v.minLength(1)),
+      replicas: v.picklist([1, 3]),
+    }),
+  ),
 });
 export type NodeFile = v.InferOutput<typeof nodeFileSchema>;
 

@@ -69,6 +69,11 @@ export class Pools {
     this.#spare = new Spare(() => this.#start({}, null));
   }
 
+  /** There may be room for other numbers of replicas. */
+  wake(): void {
+    for (const { pool } of this.#ready.values()) pool.wake();
+  }
+
   /** A module that `load` readied, by the key it returned. */
   get(key: string): ReadyPool | undefined {
     return this.#ready.get(key);

@@ -151,6 +151,8 @@ const nodeStatusSchema = v.object({
   residentMiB: v.number(),
   clients: count,
   activeRuns: count,
+  /** It works, or answers somebody who does more than look. */
+  isBusy: v.boolean(),
   replicas: v.array(replicaSchema),
   /** Maps that it works on. */
   maps: v.array(v.object({ run: runId, active: count, replicas: count })),
@@ -358,7 +360,10 @@ export const agentMethods = {
     result: v.object({ request: requestSchema, args: v.boolean() }),
   },
   /** Of a map; empty for a call. */
-  "run.timeline": { params: v.object({ run: runId }), result: v.object({ timeline: timelineSchema }) },
+  "run.timeline": {
+    params: v.object({ run: runId, here: v.optional(v.boolean()) }),
+    result: v.object({ timeline: timelineSchema }),
+  },
   /**
    * What became of a call. Result body: a pack of `itemsBytes` with the values it yielded, then, if `stored`, its
    * encoded return value or error. Yielded values are kept up to 8 MiB together, and none of them above.
@@ -377,7 +382,12 @@ export const agentMethods = {
   /** A record now, then one whenever it changed, at most ten a second, until the run ended. */
   "run.watch": { params: v.object({ run: runId }), item: v.object({ record: runSchema }), result: nothing },
   "run.logs": {
-    params: v.object({ run: runId, follow: v.boolean() }),
+    params: v.object({
+      run: runId,
+      follow: v.boolean(),
+      /** Only what was printed on the node that is asked. */
+      here: v.optional(v.boolean()),
+    }),
     item: v.object({ lines: v.array(logLineSchema) }),
     result: nothing,
   },
@@ -394,9 +404,13 @@ export const agentMethods = {
   /** Envs as they were last used, by name. */
   "env.list": { params: nothing, result: v.object({ envs: v.array(envStatusSchema) }) },
   /** Installs an env anew; `run.state` while runs use it. Items are lines of progress. */
-  "env.rebuild": { params: v.object({ name: v.string() }), item: v.object({ line: v.string() }), result: nothing },
+  "env.rebuild": {
+    params: v.object({ name: v.string(), here: v.optional(v.boolean()) }),
+    item: v.object({ line: v.string() }),
+    result: nothing,
+  },
   /** Forgets an env, and removes what is installed for it alone; `run.state` while runs use it. */
-  "env.remove": { params: v.object({ name: v.string() }), result: nothing },
+  "env.remove": { params: v.object({ name: v.string(), here: v.optional(v.boolean()) }), result: nothing },
 
   /** Log lines of every run that this connection begins, from now on. */
   "logs.follow": { params: nothing, item: v.object({ lines: v.array(logLineSchema) }), result: nothing },

@@ -40,7 +40,7 @@ export class Connection {
 
   /** Throws `agent.auth`, `agent.version`, or `connection.lost` (retryable). */
   static async open(address: BrokerAddress): Promise<Connection> {
-    const nats = await connectTo(address);
+    const nats = await connectToBroker(address);
     const { version } = nats.info!;
     if (isOlder(version)) {
       await nats.close();
@@ -137,7 +137,7 @@ export class Connection {
   }
 }
 
-async function connectTo({ servers, tls, nkeySeed, inboxPrefix }: BrokerAddress): Promise<NatsConnection> {
+export async function connectToBroker({ servers, tls, nkeySeed, inboxPrefix }: BrokerAddress): Promise<NatsConnection> {
   try {
     return await connect({
       servers: [...servers],

@@ -1,0 +1,43 @@
+import type { LogLine } from "../../protocol/messages.ts";
+import { FarcallError } from "../../spec/errors.ts";
+import type { RunId } from "../../spec/names.ts";
+import type { Fleet } from "./fleet.ts";
+
+/** What a run prints on other nodes. */
+export interface NodeLogOptions {
+  follow: boolean;
+  signal: AbortSignal;
+  take: (lines: LogLine[]) => void | Promise<void>;
+}
+
+const unknownTries = 20;
+const betweenTriesMs = 250;
+
+/** Resolves when the node has no more lines of the run, or is gone. */
+export async function followNodeLog(
+  fleet: Fleet,
+  number: number,
+  run: RunId,
+  { follow, signal, take }: NodeLogOptions,
+): Promise<void> {
+  for (let tries = 1; !signal.aborted; tries++) {
+    try {
+      const peer = await fleet.peer(number);
+      await peer.request("run.logs", { run, follow, here: true }, { signal }, (item) =>
+        take((item as { lines: LogLine[] }).lines),
+      );
+      return;
+    } catch (error) {
+      // The node may hear of the run a moment later than this one.
+      const isEarly = follow && error instanceof FarcallError && error.code === "run.unknown" && tries < unknownTries;
+      if (!isEarly) return;
+      await new Promise((resolve) => setTimeout(resolve, betweenTriesMs));
+    }
+  }
+}
+
+/** The same of all other nodes that are there now. */
+export async function followNodeLogs(fleet: Fleet, run: RunId, options: NodeLogOptions): Promise<void> {
+  const others = fleet.nodes().filter(({ number }) => number !== fleet.number);
+  await Promise.all(others.map(({ number }) => followNodeLog(fleet, number, run, options)));
+}
