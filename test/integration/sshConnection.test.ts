@@ -1,6 +1,8 @@
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { appendFile } from "node:fs/promises";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
 import { SshConfigFile } from "../../runtime/transport/ssh/config.ts";
@@ -178,6 +180,37 @@ describeInLab("an SSH connection", (lab) => {
     await machine.heal();
     expect(String((await running).stdout)).toBe("through\n");
     expect(connection.isClosed).toBe(false);
+  });
+
+  it("lets the process end when nothing goes over it, through a jump host as well", async () => {
+    const beyond = await lab().machine();
+    const direct = targetOf(lab(), await box());
+    const through = { ...targetOf(lab(), beyond), jump: direct };
+    const start = async (target: SshTarget, stream: "none" | "unref" | "held") => {
+      const script = join(import.meta.dirname, "../lab/sshInAProcess.ts");
+      const trust = JSON.stringify({ ownFile: join(lab().folder, "own_known_hosts") });
+      const child = spawn(process.execPath, [script, JSON.stringify(target), trust, stream], {
+        stdio: ["ignore", "pipe", "inherit"],
+      });
+      let ended: unknown;
+      child.on("exit", (status, signal) => (ended = status ?? signal));
+      let said = "";
+      child.stdout.setEncoding("utf8").on("data", (text: string) => (said += text));
+      expect(await until(() => said, Boolean, 30_000)).toBe("done\n");
+      return { child, ended: () => ended };
+    };
+    for (const target of [direct, through]) {
+      const [none, unref, held] = await Promise.all([
+        start(target, "none"),
+        start(target, "unref"),
+        start(target, "held"),
+      ]);
+      expect(await until(none.ended, (ended) => ended !== undefined)).toBe(0);
+      expect(await until(unref.ended, (ended) => ended !== undefined)).toBe(0);
+      await sleep(1_000);
+      expect(held.ended()).toBeUndefined();
+      held.child.kill("SIGKILL");
+    }
   });
 
   it("to a machine that is off is given up", async () => {

@@ -14,7 +14,7 @@ export function targetOf(lab: Lab, machine: Machine, changes: Partial<SshTarget>
   return { ...resolveTarget(machine.name, config), ...changes };
 }
 
-export function trustIn(lab: Lab): HostKeyTrust {
+function trustIn(lab: Lab): HostKeyTrust {
   return { ownFile: join(lab.folder, "own_known_hosts") };
 }
 
