@@ -1,24 +1,35 @@
-import { readFileSync } from "node:fs";
+import { statfsSync } from "node:fs";
+import { totalmem } from "node:os";
 import { join } from "node:path";
 import type { NatsConnection } from "@nats-io/transport-node";
+import type { Broker } from "../queue/jetstream/broker.ts";
+import type { JetStreamQueueOptions } from "../queue/jetstream/queue.ts";
 import type { MapQueue } from "../queue/mapQueue.ts";
 import { SqliteQueue } from "../queue/sqlite.ts";
-import type { NodeFile } from "./node.ts";
+import { FarcallError } from "../spec/errors.ts";
+import type { NodeFile } from "../spec/nodeFile.ts";
 
 /** What holds the maps of this node's cluster: a file on a node that is alone, a broker that all nodes share otherwise. */
 export interface Engine {
   queue: MapQueue;
   /** For what nodes say to each other; undefined on a node that is alone. */
   nats: NatsConnection | undefined;
-  close(): Promise<void>;
+  /** With `end` the cluster goes down: a server of the broker that runs here ends too. */
+  close(end: boolean): Promise<void>;
 }
+
+const joinWithinMs = 60_000;
+const betweenTriesMs = 200;
+/** Share of the free disk that a seat may fill, and of the memory that it should keep to. */
+const diskShare = 0.5;
+const memoryShare = 0.25;
 
 export async function openEngine(
   folder: string,
   node: NodeFile | undefined,
   onWarning: (text: string) => void,
 ): Promise<Engine> {
-  if (node?.broker) return openShared(folder, node.number, node.broker);
+  if (node?.broker) return openShared(folder, node, node.broker, onWarning);
   const queue = await SqliteQueue.open(join(folder, "queue.db"), {
     onCorrupt: (movedTo) =>
       onWarning(
@@ -30,35 +41,66 @@ export async function openEngine(
 
 async function openShared(
   folder: string,
-  number: number,
-  { servers, replicas }: NonNullable<NodeFile["broker"]>,
+  { number, seat }: NodeFile,
+  { replicas, ...broker }: NonNullable<NodeFile["broker"]>,
+  onWarning: (text: string) => void,
 ): Promise<Engine> {
-  // Much code, for clusters of several nodes only.
-  const [{ JetStreamQueue }, { connectToBroker }] = await Promise.all([
-    import("../queue/jetstream/queue.ts"),
-    import("../queue/jetstream/connection.ts"),
-  ]);
-  const read = (name: string) => readFileSync(join(folder, "broker", name), "utf8");
-  const address = {
-    servers,
-    tls: { ca: read("ca.pem"), cert: read("node.pem"), key: read("node.key") },
-    nkeySeed: read("node.seed").trim(),
-    inboxPrefix: `_INBOX_n${number}`,
-  };
-  const queue = await JetStreamQueue.open({ ...address, replicas });
+  const address = { ...broker, inboxPrefix: `_INBOX_n${number}` };
+  const server = seat && (await startSeat(folder, seat, onWarning));
+  const { connectToBroker } = await import("../queue/jetstream/connection.ts");
+  const queue = await joinQueue({ ...address, replicas });
   try {
     // A connection of its own: what is said does not wait behind inputs and outcomes.
     const nats = await connectToBroker(address);
     return {
       queue,
       nats,
-      close: async () => {
+      close: async (end) => {
         await queue.close();
         await nats.close();
+        await (end ? server?.end() : server?.leave());
       },
     };
   } catch (error) {
     await queue.close();
     throw error;
+  }
+}
+
+async function startSeat(
+  folder: string,
+  seat: NonNullable<NodeFile["seat"]>,
+  onWarning: (text: string) => void,
+): Promise<Broker> {
+  const { Broker } = await import("../queue/jetstream/broker.ts");
+  const place = join(folder, "broker");
+  const { bavail, bsize } = statfsSync(folder);
+  const broker = new Broker({
+    program: join(place, "nats-server"),
+    folder: place,
+    memoryBytes: Math.floor(totalmem() * memoryShare),
+    onRestart: (why) => onWarning(`The server of the queue was started again: ${why}`),
+  });
+  const { cluster, ...rest } = seat;
+  broker.start({
+    ...rest,
+    ...(cluster ? { cluster } : {}),
+    sync: cluster ? "1s" : "always",
+    storeBytes: Math.floor(bavail * bsize * diskShare),
+  });
+  return broker;
+}
+
+/** The other seats may be coming up as well. */
+async function joinQueue(options: JetStreamQueueOptions): Promise<MapQueue> {
+  const { JetStreamQueue } = await import("../queue/jetstream/queue.ts");
+  const deadlineMs = performance.now() + joinWithinMs;
+  for (;;) {
+    try {
+      return await JetStreamQueue.open(options);
+    } catch (error) {
+      if (!(error instanceof FarcallError && error.retryable) || performance.now() > deadlineMs) throw error;
+      await new Promise((resolve) => setTimeout(resolve, betweenTriesMs));
+    }
   }
 }

@@ -72,6 +72,8 @@ export class Agent {
   /** The other nodes; undefined on a node that is alone. */
   readonly #fleet: Fleet | undefined;
   #shares: Shares = allHere;
+  /** The whole cluster ends, not only this agent. */
+  #isDown = false;
   readonly #facts: NodeFacts;
   readonly #metrics: Metrics;
   readonly #cleanup = new AsyncDisposableStack();
@@ -99,7 +101,7 @@ export class Agent {
     const marker = `${markerOf(folder)}-${randomBytes(6).toString("hex")}`;
     const reaper = this.#cleanup.use(new Reaper(marker));
     const { queue } = engine;
-    this.#cleanup.defer(() => engine.close());
+    this.#cleanup.defer(() => engine.close(this.#isDown));
     this.#runs = new RunStore(join(folder, "runs.db"), (movedTo) => {
       this.#warnings.push(`The record of runs was damaged. It was kept as ${movedTo}, and a new one begun.`);
     });
@@ -306,6 +308,7 @@ export class Agent {
       const ask = { force: true, here: true };
       await this.#fleet?.others((peer) => peer.request("stop", ask, { timeoutMs: stopNodeWithinMs }));
     }
+    this.#isDown = true;
     setImmediate(() => void this.stop());
     return { stopping: true, activeRuns };
   }
@@ -355,7 +358,10 @@ export class Agent {
         // Whoever uses the cluster through another node may need this one at any moment.
         const others = this.#fleet?.nodes().filter(({ number }) => number !== this.#number) ?? [];
         if (activeRuns > 0 || this.#uses > 0 || others.some(({ isBusy }) => isBusy)) this.#idleSinceMs = now;
-        else if (now - this.#idleSinceMs >= this.#idleMs) void this.stop();
+        else if (now - this.#idleSinceMs >= this.#idleMs) {
+          this.#isDown = true;
+          void this.stop();
+        }
       });
     }, everyMs);
     this.#cleanup.defer(() => clearInterval(timer));

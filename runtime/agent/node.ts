@@ -4,20 +4,7 @@ import { join } from "node:path";
 import { execFile } from "node:child_process";
 import * as v from "valibot";
 import { FarcallError, messageOf } from "../spec/errors.ts";
-
-/** What this node is: its place in its cluster, as whoever set it up wrote it down, and what it has to work with. */
-const nodeFileSchema = v.object({
-  number: v.pipe(v.number(), v.integer(), v.minValue(1)),
-  /** Of a cluster of several nodes: where its queue is. Certificates and keys lie in the folder `broker` beside this. */
-  broker: v.optional(
-    v.object({
-      /** `tls://host:port` of every seat, as this node reaches it. */
-      servers: v.pipe(v.array(v.string()), v.minLength(1)),
-      replicas: v.picklist([1, 3]),
-    }),
-  ),
-});
-export type NodeFile = v.InferOutput<typeof nodeFileSchema>;
+import { type NodeFile, nodeFileSchema } from "../spec/nodeFile.ts";
 
 /** Undefined for the agent of the local cluster. Throws `spec.invalid` for a file that is there and not as it should be. */
 export function readNodeFile(folder: string): NodeFile | undefined {

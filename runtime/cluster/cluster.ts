@@ -78,8 +78,7 @@ export class Cluster implements AsyncDisposable {
     const registry = new Registry(home);
     if (this.name !== "local") {
       if (!checked.hosts) registry.need(this.name);
-      const cacheFolder = join(home, "cache");
-      this.#machines = new SshCluster({ registry, connections: this.#connections, cacheFolder, spec: checked });
+      this.#machines = new SshCluster({ home, registry, connections: this.#connections, spec: checked });
     }
     const { logs = "inherit" } = options;
     this.#session = new Session({

@@ -28,6 +28,8 @@ const nodeSchema = v.object({
   /** From 1 on; a number is never used again in a cluster. Node 1 was the first host. */
   number: v.pipe(v.number(), v.integer(), v.minValue(1)),
   host: v.string(),
+  /** By which this client reached it, and other nodes are to. */
+  address: v.nullable(v.string()),
   /** Home folder there. */
   home: v.nullable(v.string()),
   /** Node.js program there. */
@@ -54,6 +56,10 @@ const recordSchema = v.object({
   }),
   state: v.picklist(["launching", "up", "stopped", "ending"]),
   nodes: v.array(nodeSchema),
+  /** Numbers of the nodes that hold the queue; none where there is one node. */
+  seats: v.array(v.number()),
+  /** On which the seats listen: for nodes, and for each other. */
+  ports: v.nullable(v.object({ client: v.number(), cluster: v.number() })),
   createdAtMs: v.number(),
   /** When it last came to be in its state. */
   sinceMs: v.number(),

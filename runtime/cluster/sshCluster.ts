@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { isConnectionLoss } from "../client/session.ts";
 import type { AgentLink, ConnectOptions, Provider } from "../providers/provider.ts";
 import type { AgentAddress } from "../setup/messages.ts";
 import { type ClusterSpec, resolveClusterSpec, type ResolvedClusterSpec } from "../spec/cluster.ts";
@@ -6,19 +7,21 @@ import { FarcallError } from "../spec/errors.ts";
 import { bring } from "./bootstrap/node.ts";
 import { probe, type Probe } from "./bootstrap/probe.ts";
 import { removeFrom } from "./bootstrap/setup.ts";
+import type { SshConnection } from "../transport/ssh/connection.ts";
 import type { Connections } from "./connections.ts";
 import { NodeAgent } from "./nodeAgent.ts";
 import { type ClusterRecord, newClusterId, type NodeRecord, type Registry } from "./registry.ts";
+import { ensureKeys, keysFile, newPorts, nodeFileOf, removeKeys, seatCount, targetsOf } from "./seats.ts";
 
 /**
  * A cluster of machines that are reached over SSH: how it comes to be, is reached, stopped and removed. Every step may
  * be the last one that a client lives to take; the next `up` goes on from what it finds.
  */
 export interface SshClusterOptions {
+  /** `FARCALL_HOME`. */
+  home: string;
   registry: Registry;
   connections: Connections;
-  /** Where downloads are kept: `FARCALL_HOME/cache`. */
-  cacheFolder: string;
   /** With hosts a cluster to be made, or found to be there as asked for; without, one that is there. */
   spec: ClusterSpec;
 }
@@ -34,15 +37,26 @@ const wholeWithinMs = 15 * 60_000;
 export class SshCluster implements Provider {
   readonly name = "ssh";
   readonly #options: SshClusterOptions;
+  readonly #agents = new Map<string, NodeAgent>();
+  /** The node that was reached last. */
   #head: NodeAgent | undefined;
-  #headOf: string | undefined;
 
   constructor(options: SshClusterOptions) {
     this.#options = options;
   }
 
-  get #bootstrap(): { cacheFolder: string } {
-    return { cacheFolder: join(this.#options.cacheFolder, "node") };
+  get #keysFile(): string {
+    return keysFile(this.#options.home, this.#options.spec.name);
+  }
+
+  /** How to bring a node of the cluster to where it is up. */
+  #bootstrap(record: ClusterRecord, node: NodeRecord) {
+    const keys = record.seats.length > 0 ? ensureKeys(this.#keysFile, record) : undefined;
+    return {
+      cacheFolder: join(this.#options.home, "cache", "machines"),
+      nodeFile: keys ? nodeFileOf(record, node, keys) : { number: node.number },
+      reach: targetsOf(record, node),
+    };
   }
 
   /** Undefined when it was never brought up from here. */
@@ -50,15 +64,31 @@ export class SshCluster implements Provider {
     return this.#options.registry.get(this.#options.spec.name);
   }
 
+  /** Connects to the first node that can be reached, beginning with the one that was reached last. */
   async connect(options: ConnectOptions): Promise<AgentLink> {
     const { registry, spec } = this.#options;
-    const record = registry.get(spec.name) ?? (options.start && spec.hosts ? await this.up(options) : undefined);
-    if (!record) {
-      if (!options.start && spec.hosts)
-        throw new FarcallError("agent.unreachable", `The cluster ${spec.name} is not up.`);
-      return (registry.need(spec.name), undefined as never);
+    let record = registry.get(spec.name);
+    if (!record && spec.hosts) {
+      if (!options.start) throw new FarcallError("agent.unreachable", `The cluster ${spec.name} is not up.`);
+      record = await this.up(options);
     }
-    return this.#agentOf(record).connect(options);
+    const agents = this.#agentsOf(record ?? registry.need(spec.name));
+    const failures: unknown[] = [];
+    // A node that is away must not make its cluster start anew while another is up.
+    for (const start of agents.length > 1 && options.start ? [false, true] : [options.start]) {
+      for (const agent of agents) {
+        try {
+          const link = await agent.connect({ ...options, start });
+          this.#head = agent;
+          return link;
+        } catch (error) {
+          options.signal?.throwIfAborted();
+          if (!isConnectionLoss(error)) throw error;
+          failures.push(error);
+        }
+      }
+    }
+    throw failures[0];
   }
 
   async ended(): Promise<void> {
@@ -99,11 +129,14 @@ export class SshCluster implements Provider {
         record = await this.#adopt(record, found[0]!.probe, onProgress);
         if (record.id !== id) found = await this.#look(record, signal);
       }
+      record = await this.#place(record, found);
       const onTouch = () => (untouched = false);
       const brought = await Promise.all(
-        found.map(({ node, connection, probe: seen }) =>
-          bring(connection, record, node, seen, { ...this.#bootstrap, signal, onProgress, onTouch }),
-        ),
+        found.map(({ connection, probe: seen }, at) => {
+          const node = record.nodes[at]!;
+          const options = { ...this.#bootstrap(record, node), signal, onProgress, onTouch };
+          return bring(connection, record, node, seen, options);
+        }),
       );
       const nodes = brought.map(({ node }) => node);
       return (await registry.change(spec.name, (before) => before && enter({ ...before, nodes }, "up")))!;
@@ -124,6 +157,21 @@ export class SshCluster implements Provider {
     );
   }
 
+  /** Notes by which addresses the nodes are reached, and, where there are several, which hold the queue. */
+  async #place(
+    record: ClusterRecord,
+    found: { node: NodeRecord; connection: SshConnection }[],
+  ): Promise<ClusterRecord> {
+    const nodes = found.map(({ node, connection }) => ({ ...node, address: connection.target.host }));
+    const seats =
+      record.seats.length > 0 ? record.seats : nodes.slice(0, seatCount(nodes.length)).map(({ number }) => number);
+    const ports = record.ports ?? (seats.length > 0 ? newPorts() : null);
+    return (await this.#options.registry.change(
+      record.name,
+      (before) => before && { ...before, nodes, seats, ports },
+    ))!;
+  }
+
   /** Takes the id of a cluster of this name that another client of the user brought up on these machines. */
   async #adopt(record: ClusterRecord, head: Probe, onProgress: (line: string) => void): Promise<ClusterRecord> {
     const there = head.clusters.find(({ name }) => name === record.name);
@@ -132,20 +180,28 @@ export class SshCluster implements Provider {
     return (await this.#options.registry.change(record.name, (before) => before && { ...before, id: there.id }))!;
   }
 
-  /** Starts the agent of a node that is in the record, as the record says. */
+  /** Starts the agents of all nodes, as the record says, and returns where that of `host` listens. */
   async #start(host: string, { signal, onProgress = () => undefined }: UpOptions): Promise<AgentAddress> {
     const { registry, connections, spec } = this.#options;
     const record = registry.need(spec.name);
-    const node = record.nodes.find((each) => each.host === host);
-    if (!node) throw new FarcallError("cluster.state", `${host} is no node of ${spec.name} any more.`);
-    const connection = await connections.to(host, signal);
-    const brought = await bring(connection, record, node, await probe(connection, record.id, signal), {
-      ...this.#bootstrap,
-      signal,
-      onProgress,
+    const brought = await Promise.allSettled(
+      record.nodes.map(async (node) => {
+        const connection = await connections.to(node.host, signal);
+        const seen = await probe(connection, record.id, signal);
+        return bring(connection, record, node, seen, { ...this.#bootstrap(record, node), signal, onProgress });
+      }),
+    );
+    const at = record.nodes.findIndex((each) => each.host === host);
+    const mine = brought[at];
+    if (!mine) throw new FarcallError("cluster.state", `${host} is no node of ${spec.name} any more.`);
+    // Others may be away; the one that was asked for has to be there.
+    if (mine.status === "rejected") throw mine.reason;
+    await registry.change(spec.name, (before) => {
+      if (!before) return undefined;
+      const nodes = brought.flatMap((each) => (each.status === "fulfilled" ? [each.value.node] : []));
+      return enter(nodes.reduce(withNode, before), "up");
     });
-    await registry.change(spec.name, (before) => before && enter(withNode(before, brought.node), "up"));
-    return brought.agent;
+    return mine.value.agent;
   }
 
   /** Notes that the agents were ended; everything stays on the machines. */
@@ -175,26 +231,23 @@ export class SshCluster implements Provider {
           }),
         );
         await registry.change(spec.name, () => undefined);
+        removeKeys(this.#keysFile);
         return left.flat();
       },
       { withinMs: wholeWithinMs, signal },
     );
   }
 
-  #agentOf(record: ClusterRecord): NodeAgent {
+  #agentsOf(record: ClusterRecord): NodeAgent[] {
     const { connections } = this.#options;
-    const { host } = record.nodes[0]!;
-    const key = `${record.id} ${host}`;
-    if (!this.#head || this.#headOf !== key) {
-      this.#headOf = key;
-      this.#head = new NodeAgent({
-        connections,
-        host,
-        id: record.id,
-        start: (signal) => this.#start(host, { signal }),
-      });
+    for (const { host } of record.nodes) {
+      const key = `${record.id} ${host}`;
+      if (this.#agents.has(key)) continue;
+      const start = (signal: AbortSignal | undefined) => this.#start(host, { signal });
+      this.#agents.set(key, new NodeAgent({ connections, host, id: record.id, start }));
     }
-    return this.#head;
+    const agents = record.nodes.map(({ host }) => this.#agents.get(`${record.id} ${host}`)!);
+    return agents.sort((a, b) => Number(b === this.#head) - Number(a === this.#head));
   }
 }
 
@@ -208,13 +261,25 @@ function newRecord(spec: ResolvedClusterSpec): ClusterRecord {
     spec,
     state: "launching",
     nodes: spec.hosts.map((host, at) => newNode(at + 1, host)),
+    seats: [],
+    ports: null,
     createdAtMs: nowMs,
     sinceMs: nowMs,
   };
 }
 
 function newNode(number: number, host: string): NodeRecord {
-  return { number, host, home: null, nodePath: null, platform: null, cpus: null, memoryMiB: null, build: null };
+  return {
+    number,
+    host,
+    address: null,
+    home: null,
+    nodePath: null,
+    platform: null,
+    cpus: null,
+    memoryMiB: null,
+    build: null,
+  };
 }
 
 /** The record as a changed spec would have it. Throws `cluster.changed` for what cannot be. */

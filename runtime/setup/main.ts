@@ -21,7 +21,7 @@ import {
 import { dirname, join } from "node:path";
 import { failureOf, SetupFailure } from "./failure.ts";
 import { Input } from "./input.ts";
-import type { SetupAnswer, SetupRequest } from "./messages.ts";
+import type { SetupAnswer, SetupFile, SetupRequest } from "./messages.ts";
 import { startAgent } from "./start.ts";
 
 async function main(folder: string): Promise<SetupAnswer> {
@@ -30,11 +30,18 @@ async function main(folder: string): Promise<SetupAnswer> {
   const request = JSON.parse((await input.line()).toString("utf8")) as SetupRequest;
   claim(dirname(folder));
   claim(folder);
+  let changed = request.build !== undefined;
   if (request.build) await install(folder, request.build, input);
+  if (request.server) await installServer(folder, request.server, input);
   if (request.cluster) writeWhole(join(folder, "cluster.json"), JSON.stringify(request.cluster));
-  if (request.node) writeWhole(join(folder, "node.json"), JSON.stringify(request.node));
+  if (request.node) {
+    const file = join(folder, "node.json");
+    const text = JSON.stringify(request.node);
+    changed ||= readText(file) !== text;
+    writeWhole(file, text);
+  }
   if (!request.start) return { ok: true };
-  return { ok: true, agent: await startAgent(folder, request.start) };
+  return { ok: true, agent: await startAgent(folder, request.start, changed) };
 }
 
 /** Makes a folder and marks it as Farcall's, so that what removes it later can tell. */
@@ -45,6 +52,34 @@ function claim(folder: string): void {
   if (readdirSync(folder).length > 0)
     throw new SetupFailure("node.install-failed", `The folder ${folder} is there already and not Farcall's.`);
   writeFileSync(mark, "farcall\n", { mode: 0o600 });
+}
+
+/** Puts the server of the queue in place. One that runs keeps the file it was started from. */
+async function installServer(folder: string, server: SetupFile, input: Input): Promise<void> {
+  const place = join(folder, "broker");
+  mkdirSync(place, { recursive: true, mode: 0o700 });
+  const aside = join(place, `${server.name}.tmp`);
+  rmSync(aside, { force: true });
+  await receive(aside, server, input);
+  renameSync(aside, join(place, server.name));
+  writeWhole(join(place, "server"), server.sha256.slice(0, 12));
+}
+
+/** Writes a file that follows in the input, and checks that it arrived as it was sent. */
+async function receive(file: string, { name, sizeBytes, sha256, mode }: SetupFile, input: Input): Promise<void> {
+  const digest = createHash("sha256");
+  const descriptor = openSync(file, "wx", 0o600);
+  try {
+    for await (const part of input.bytes(sizeBytes)) {
+      digest.update(part);
+      writeSync(descriptor, part);
+    }
+  } finally {
+    closeSync(descriptor);
+  }
+  if (digest.digest("hex") !== sha256)
+    throw new SetupFailure("node.install-failed", `The file ${name} arrived damaged.`);
+  chmodSync(file, mode);
 }
 
 /** Puts the files of a build into a folder of its own, whole or not at all. */
@@ -59,28 +94,13 @@ async function install(
   rmSync(aside, { recursive: true, force: true });
   mkdirSync(aside, { mode: 0o700 });
   try {
-    for (const { name, sizeBytes, sha256, mode } of files) {
-      const file = join(aside, name);
-      const digest = createHash("sha256");
-      const descriptor = openSync(file, "wx", 0o600);
-      try {
-        for await (const part of input.bytes(sizeBytes)) {
-          digest.update(part);
-          writeSync(descriptor, part);
-        }
-      } finally {
-        closeSync(descriptor);
-      }
-      if (digest.digest("hex") !== sha256)
-        throw new SetupFailure("node.install-failed", `The file ${name} arrived damaged.`);
-      chmodSync(file, mode);
-    }
+    for (const file of files) await receive(join(aside, file.name), file, input);
     const place = join(builds, hash);
     if (!existsSync(place)) renameSync(aside, place);
   } finally {
     rmSync(aside, { recursive: true, force: true });
   }
-  const running = readRunning(folder);
+  const running = readText(join(folder, "build"));
   writeWhole(join(folder, "build"), hash);
   for (const other of readdirSync(builds)) {
     // A running agent starts its workers from the files it came with.
@@ -88,9 +108,9 @@ async function install(
   }
 }
 
-function readRunning(folder: string): string | undefined {
+function readText(file: string): string | undefined {
   try {
-    return readFileSync(join(folder, "build"), "utf8").trim();
+    return readFileSync(file, "utf8");
   } catch {
     return undefined;
   }

@@ -4,10 +4,17 @@ export interface SetupRequest {
   build?: { hash: string; files: SetupFile[] };
   /** Who this cluster is, for clients that find it on the machine. Kept as it is. */
   cluster?: { id: string; name: string; createdAtMs: number; hosts: string[] };
-  /** What this node is in its cluster. Kept as it is. */
-  node?: { number: number };
+  /** What this node is in its cluster. Kept as it is, for the agent. */
+  node?: object;
+  /** The server of the queue, for a node that is a seat; its bytes follow those of the build. */
+  server?: SetupFile;
   /** Starts the agent unless it runs. */
-  start?: { idleMs: number | null; linger: boolean };
+  start?: {
+    idleMs: number | null;
+    linger: boolean;
+    /** Where the node has to get through to. When it does not come up, those that never answered are named. */
+    reach: { host: string; port: number; name: string }[];
+  };
 }
 
 export interface SetupFile {

@@ -1,12 +1,20 @@
 import { spawn, type SpawnOptions, spawnSync } from "node:child_process";
-import { closeSync, openSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createConnection } from "node:net";
 import { basename, join } from "node:path";
 import { SetupFailure } from "./failure.ts";
 import type { AgentAddress, SetupRequest } from "./messages.ts";
 
-const withinMs = 15_000;
+type SetupTarget = NonNullable<SetupRequest["start"]>["reach"][number];
+
+const withinMs = 20_000;
+/** With others to find and agree with. */
+const togetherWithinMs = 75_000;
 const lookEveryMs = 10;
+/** A seat listens soon after its agent was started; this long it may take until that happens. */
+const reachWithinMs = 40_000;
+const reachTryMs = 3_000;
+const reachEveryMs = 250;
 
 /**
  * Restarts an agent that was killed or crashed, soon and then less often; one that ended by itself stays ended. A
@@ -29,10 +37,18 @@ done
 rm -f "$dir/supervisor.pid"
 `;
 
-/** Starts the agent unless it runs, so that it outlives this login, and returns where it listens. */
-export async function startAgent(folder: string, start: NonNullable<SetupRequest["start"]>): Promise<AgentAddress> {
+/**
+ * Starts the agent unless it runs, so that it outlives this login, and returns where it listens. One that is coming up
+ * is waited for, unless what it is to be has `changed`; one that does not come up is ended.
+ */
+export async function startAgent(
+  folder: string,
+  start: NonNullable<SetupRequest["start"]>,
+  changed: boolean,
+): Promise<AgentAddress> {
   const running = await answering(folder);
   if (running) return running;
+  if (changed) end(processesOf(folder));
   let why: string | undefined;
   const logFile = join(folder, "agent.log");
   const log = openSync(logFile, "a", 0o600);
@@ -49,25 +65,103 @@ export async function startAgent(folder: string, start: NonNullable<SetupRequest
     cwd: folder,
     env: { ...process.env, ...variables },
   };
-  if (!start.linger || !startUnit(basename(folder), logFile, variables, words, options)) {
+  const isComingUp = processesOf(folder).length > 0;
+  if (!isComingUp && (!start.linger || !startUnit(basename(folder), logFile, variables, words, options))) {
     const child = spawn(words[0]!, words.slice(1), options);
     child.on("error", (error) => (why = error.message));
     child.on("exit", (status) => (why = `its supervisor ended with ${status}`));
     child.unref();
   }
   closeSync(log);
-  const deadlineMs = Date.now() + withinMs;
+  const reached = new Reach(start.reach);
+  const deadlineMs = Date.now() + (start.reach.length > 0 ? togetherWithinMs : withinMs);
   while (Date.now() < deadlineMs) {
     const address = await answering(folder);
-    if (address) return address;
-    if (why !== undefined) break;
+    if (address) {
+      reached.end();
+      return address;
+    }
+    if (why !== undefined || (isComingUp && processesOf(folder).length === 0) || reached.isHopeless) break;
     await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
   }
+  reached.end();
+  end(processesOf(folder));
+  if (why === undefined && reached.missing.length > 0)
+    throw new SetupFailure("node.unreachable", reached.missing.join("\n"));
   const said = readFileSync(logFile).subarray(logFrom).toString("utf8").trim().split("\n").at(-1);
   throw new SetupFailure(
     "agent.start-failed",
     `The agent did not come up${why === undefined ? ` within ${withinMs / 1_000} s` : ""}: ${said || why || "it said nothing"}`,
   );
+}
+
+/** Tries to get through to other nodes, while these come up. */
+class Reach {
+  readonly #open: Set<SetupTarget>;
+  readonly #beganAtMs = Date.now();
+  readonly #timers = new Set<NodeJS.Timeout>();
+  #ended = false;
+
+  constructor(targets: readonly SetupTarget[]) {
+    this.#open = new Set(targets);
+    for (const target of targets) this.#try(target);
+  }
+
+  /** Those that never answered, as `name host port`. */
+  get missing(): string[] {
+    return [...this.#open].map(({ name, host, port }) => `${name} ${host} ${port}`);
+  }
+
+  /** Whether nodes that answer others should have been heard of by now. */
+  get isHopeless(): boolean {
+    return this.#open.size > 0 && Date.now() - this.#beganAtMs > reachWithinMs;
+  }
+
+  end(): void {
+    this.#ended = true;
+    for (const timer of this.#timers) clearTimeout(timer);
+  }
+
+  #try(target: SetupTarget): void {
+    const socket = createConnection({ host: target.host, port: target.port, timeout: reachTryMs });
+    const again = () => {
+      socket.destroy();
+      if (this.#ended || !this.#open.has(target)) return;
+      const timer = setTimeout(() => (this.#timers.delete(timer), this.#try(target)), reachEveryMs);
+      this.#timers.add(timer);
+    };
+    socket.on("connect", () => {
+      this.#open.delete(target);
+      socket.destroy();
+    });
+    socket.on("timeout", again);
+    socket.on("error", again);
+  }
+}
+
+/** The agent of a folder and what restarts it, whether or not it answers. */
+function processesOf(folder: string): number[] {
+  return readdirSync("/proc").flatMap((name) => {
+    if (!/^\d+$/.test(name)) return [];
+    try {
+      const words = readFileSync(`/proc/${name}/cmdline`, "utf8").split("\0");
+      const isOurs = words.includes(folder) && words.some((word) => /\/(supervise\.sh|agent\.js)$/.test(word));
+      return isOurs ? [Number(name)] : [];
+    } catch {
+      return [];
+    }
+  });
+}
+
+/** The one that restarts first, or it would. */
+function end(pids: readonly number[]): void {
+  for (const pid of pids) {
+    try {
+      process.kill(pid, "SIGKILL");
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
 }
 
 /** As a unit of the user's own systemd, which keeps it when logins end. False where that does not work after all. */

@@ -65,6 +65,7 @@ for each in "$root"/*/cluster.json; do
   if [ -r "$each" ]; then say cluster "$(cat "$each")"; fi
 done
 say build "$(cat "$dir/build" 2>/dev/null)"
+say server "$(cat "$dir/broker/server" 2>/dev/null)"
 nvidia-smi -L 2>/dev/null | while read -r line; do say gpu "$line"; done
 echo farcall-end
 `);

@@ -2,7 +2,10 @@ import type { AgentAddress } from "../../setup/messages.ts";
 import { FarcallError } from "../../spec/errors.ts";
 import type { SshConnection } from "../../transport/ssh/connection.ts";
 import type { ClusterRecord, NodeRecord } from "../registry.ts";
-import { nodeBuild } from "./build.ts";
+import type { NodeFile } from "../../spec/nodeFile.ts";
+import { nodeBuild, type SetupContent, setupContent } from "./build.ts";
+import type { DownloadOptions } from "./download.ts";
+import { natsServer } from "./natsServer.ts";
 import { installNode } from "./nodeJs.ts";
 import type { Probe } from "./probe.ts";
 import { setUp } from "./setup.ts";
@@ -14,11 +17,21 @@ export interface BootstrapOptions {
   onProgress: (line: string) => void;
   /** Called before anything on the machine is changed. */
   onTouch?: () => void;
+  /** What the node is to know of its place in the cluster. */
+  nodeFile: NodeFile;
+  /** Where it has to get through to. */
+  reach: { host: string; port: number; name: string }[];
 }
 
 export interface Bootstrapped {
   node: NodeRecord;
   agent: AgentAddress;
+}
+
+/** The server of the queue, for a seat that does not have it yet. */
+async function serverFor(found: Probe, options: DownloadOptions): Promise<SetupContent | undefined> {
+  const server = setupContent("nats-server", await natsServer(found.arch, options), 0o700);
+  return server.file.sha256.startsWith(found.server || "-") ? undefined : server;
 }
 
 /** Brings a machine that was looked at to where its agent runs, whatever is there of it already. */
@@ -27,22 +40,24 @@ export async function bring(
   record: ClusterRecord,
   node: NodeRecord,
   found: Probe,
-  { cacheFolder, signal, onProgress, onTouch }: BootstrapOptions,
+  { cacheFolder, signal, onProgress, onTouch, nodeFile, reach }: BootstrapOptions,
 ): Promise<Bootstrapped> {
   const { id, name, createdAtMs, spec } = record;
   const nodePath =
     found.nodePaths[0] ?? (await installNode(connection, found, { id, cacheFolder, signal, onProgress, onTouch }));
   onTouch?.();
-  const { hash } = nodeBuild();
+  const { hash, files } = nodeBuild();
   const withBuild = found.build !== hash;
-  if (withBuild) onProgress(`${node.host}: sending the agent`);
+  const server = nodeFile.seat && (await serverFor(found, { cacheFolder, signal, onProgress }));
+  if (withBuild || server) onProgress(`${node.host}: sending the agent`);
   const agent = await setUp(
     connection,
     {
-      withBuild,
-      node: { number: node.number },
+      ...(withBuild ? { build: files } : {}),
+      node: nodeFile,
+      ...(server ? { server } : {}),
       cluster: { id, name, createdAtMs, hosts: spec.hosts },
-      start: { idleMs: spec.autostopMs, linger: found.lingers },
+      start: { idleMs: spec.autostopMs, linger: found.lingers, reach },
     },
     { id, nodePath, signal },
   );

@@ -21,6 +21,8 @@ export interface Probe {
   nodePaths: string[];
   /** Build of this cluster's agent that lies there; empty for none. */
   build: string;
+  /** Server of the queue that lies there, by the beginning of its SHA-256; empty for none. */
+  server: string;
   /** Clusters that live there. */
   clusters: { id: string; name: string; hosts: string[] }[];
 }
@@ -100,6 +102,7 @@ function check(host: string, said: Map<string, string[]>): Probe {
       return match && Number(match[1]) >= oldestNode ? [match[2]!] : [];
     }),
     build: /^[0-9a-f]{12}$/.test(one("build")) ? one("build") : "",
+    server: /^[0-9a-f]{12}$/.test(one("server")) ? one("server") : "",
     clusters: (said.get("cluster") ?? []).flatMap(clusterOf),
   };
 }

@@ -1,7 +1,7 @@
 import type { AgentAddress, SetupAnswer, SetupRequest } from "../../setup/messages.ts";
 import { FarcallError, isErrorCode } from "../../spec/errors.ts";
 import type { SshConnection } from "../../transport/ssh/connection.ts";
-import { nodeBuild } from "./build.ts";
+import { nodeBuild, type SetupContent } from "./build.ts";
 import { addressCommand, removeCommand, setupCommand } from "./commands.ts";
 
 const setupTimeoutMs = 5 * 60_000;
@@ -19,15 +19,20 @@ export interface SetupOptions {
 /** Runs the set-up program on a machine: puts files in place, starts the agent, or both. */
 export async function setUp(
   connection: SshConnection,
-  request: Omit<SetupRequest, "build"> & { withBuild: boolean },
+  request: Omit<SetupRequest, "build" | "server"> & { build?: SetupContent[]; server?: SetupContent },
   { id, nodePath, signal }: SetupOptions,
 ): Promise<AgentAddress | undefined> {
-  const { withBuild, ...rest } = request;
-  const build = nodeBuild();
-  const full: SetupRequest = withBuild ? { ...rest, build: { hash: build.hash, files: build.files } } : rest;
+  const { build: files = [], server, ...rest } = request;
+  const { hash, program } = nodeBuild();
+  const full: SetupRequest = {
+    ...rest,
+    ...(files.length > 0 ? { build: { hash, files: files.map(({ file }) => file) } } : {}),
+    ...(server ? { server: server.file } : {}),
+  };
   const input = Buffer.concat([
-    Buffer.from(`${id}\n${nodePath}\n${build.program}\n${JSON.stringify(full)}\n`),
-    ...(withBuild ? build.contents : []),
+    Buffer.from(`${id}\n${nodePath}\n${program}\n${JSON.stringify(full)}\n`),
+    ...files.map(({ content }) => content),
+    ...(server ? [server.content] : []),
   ]);
   const result = await connection.run(setupCommand, { input, signal, timeoutMs: setupTimeoutMs });
   const text = result.stdout.toString("utf8");
@@ -41,6 +46,7 @@ export async function setUp(
   }
   const answer = JSON.parse(text.slice(from + answerMark.length)) as SetupAnswer;
   if (answer.ok) return answer.agent;
+  if (answer.code === "node.unreachable") throw unreachable(host, answer.message);
   const code = isErrorCode(answer.code) ? answer.code : "node.install-failed";
   throw new FarcallError(code, `Setting up ${host} failed: ${answer.message}`, {
     hint:
@@ -48,6 +54,21 @@ export async function setUp(
         ? "Free some space there."
         : `The agent's log is agent.log in ${rest.start ? "the cluster's folder there" : "its folder"}.`,
   });
+}
+
+/** What to open, from lines of name, address and port. */
+function unreachable(host: string, lines: string): FarcallError {
+  const places = lines.split("\n").map((line) => {
+    const [name = "", address = "", port = ""] = line.split(" ");
+    return `${name} (${address}, port ${port})`;
+  });
+  return new FarcallError(
+    "node.unreachable",
+    `${host} does not get through to ${places.join(" and ")}, where the queue of the cluster is.`,
+    {
+      hint: `Open ${places.length === 1 ? "this port" : "these ports"} for ${host}, or list hosts by addresses that the others can reach.`,
+    },
+  );
 }
 
 /** Where the machine's agent listens, if one has been there. Whether it still does is found out by dialling. */

@@ -11,7 +11,13 @@ export interface BrokerAddress {
   /** `tls://host:port` of every seat, or `nats://host:port` where no TLS is spoken. */
   servers: readonly string[];
   /** The cluster's own authority, and this node's certificate and key, as PEM. */
-  tls?: { ca: string; cert: string; key: string };
+  tls?: {
+    ca: string;
+    cert: string;
+    key: string;
+    /** The name that the certificates of all seats are for, whatever their addresses. */
+    servername?: string;
+  };
   /** Who this is to the broker. */
   nkeySeed?: string;
   /** Where answers arrive; a user may be confined to one of its own. Default `_INBOX`. */

@@ -1,0 +1,156 @@
+import { randomInt } from "node:crypto";
+import { chmodSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { makeUser } from "../queue/jetstream/brokerConfig.ts";
+import { type Certified, makeAuthority, makeCertificate } from "../queue/jetstream/certificates.ts";
+import { FarcallError, messageOf } from "../spec/errors.ts";
+import type { NodeFile } from "../spec/nodeFile.ts";
+import type { ClusterRecord, NodeRecord } from "./registry.ts";
+
+/**
+ * Where the queue of a cluster of several nodes is: on seats, nodes that run a server of the broker. One of them for
+ * two nodes, three from three nodes on, so that any of them may be lost. The first hosts are the seats, for good:
+ * servers cannot change places with each other.
+ */
+export interface Keys {
+  /** Signs the certificates of nodes. Never leaves this machine. */
+  authority: Certified;
+  /** By number of the node. */
+  nodes: Record<string, { nkey: string; seed: string; certified: Certified; names: string[] }>;
+}
+
+const fewestForThree = 3;
+/** Only certificates of seats are for this name, so no other node can pass for one. */
+const seatName = "seat.farcall";
+/** Above the well-known ports, and below those that Linux gives to outgoing connections by default. */
+const ports = { from: 20_000, to: 32_000 } as const;
+
+export function seatCount(nodes: number): 0 | 1 | 3 {
+  if (nodes < 2) return 0;
+  return nodes < fewestForThree ? 1 : 3;
+}
+
+/** Two ports for the seats of a cluster, the same on each: for nodes, and for the other seats. */
+export function newPorts(): { client: number; cluster: number } {
+  const client = randomInt(ports.from, ports.to - 1);
+  return { client, cluster: client + 1 };
+}
+
+/** The cluster's keys, with those of nodes that are new made and kept. `file` is readable by its owner alone. */
+export function ensureKeys(file: string, record: ClusterRecord): Keys {
+  const keys = readKeys(file) ?? { authority: makeAuthority(`farcall ${record.name}`), nodes: {} };
+  let changed = false;
+  for (const node of record.nodes) {
+    const isSeat = record.seats.includes(node.number);
+    const names = [addressOf(node), ...(isSeat ? [seatName] : [])];
+    const known = keys.nodes[node.number];
+    if (known && known.names.join() === names.join()) continue;
+    changed = true;
+    const user = known ?? makeUser();
+    keys.nodes[node.number] = {
+      nkey: user.nkey,
+      seed: user.seed,
+      certified: makeCertificate(keys.authority, `node ${node.number}`, names),
+      names,
+    };
+  }
+  if (changed) writeKeys(file, keys);
+  return keys;
+}
+
+export function removeKeys(file: string): void {
+  rmSync(file, { force: true });
+}
+
+/** What a node of the cluster is to know of itself and the queue. */
+export function nodeFileOf(record: ClusterRecord, node: NodeRecord, keys: Keys): NodeFile {
+  const seats = seatsOf(record);
+  if (seats.length === 0 || !record.ports) return { number: node.number };
+  const { client, cluster } = record.ports;
+  const mine = keys.nodes[node.number]!;
+  const tls = { ca: keys.authority.cert, ...mine.certified };
+  const isSeat = seats.some(({ number }) => number === node.number);
+  const users = record.nodes.map(({ number }) => ({
+    nkey: keys.nodes[number]!.nkey,
+    // Streams are made by whoever comes first, which only seats may be.
+    role: seats.some((seat) => seat.number === number) ? ("owner" as const) : ("agent" as const),
+    inboxPrefix: `_INBOX_n${number}`,
+    also: { publish: ["f.>", `h.n${number}`], subscribe: [`f.n${number}.>`, "h.*"] },
+  }));
+  const everywhere = "0.0.0.0";
+  return {
+    number: node.number,
+    broker: {
+      servers: seats.map((seat) => `tls://${bracketed(addressOf(seat))}:${client}`),
+      replicas: seats.length === 3 ? 3 : 1,
+      tls: { ...tls, servername: seatName },
+      nkeySeed: mine.seed,
+    },
+    ...(isSeat
+      ? {
+          seat: {
+            name: `s${node.number}`,
+            listen: { host: everywhere, port: client },
+            ...(seats.length === 3
+              ? {
+                  cluster: {
+                    host: everywhere,
+                    port: cluster,
+                    seats: seats.map((seat) => `${bracketed(addressOf(seat))}:${cluster}`),
+                  },
+                }
+              : {}),
+            tls,
+            users,
+          },
+        }
+      : {}),
+  };
+}
+
+/** Where a node has to get through to, in words that say what to open. */
+export function targetsOf(record: ClusterRecord, node: NodeRecord): { host: string; port: number; name: string }[] {
+  const seats = seatsOf(record);
+  if (!record.ports) return [];
+  const { client, cluster } = record.ports;
+  const isSeat = seats.some(({ number }) => number === node.number);
+  return seats.flatMap((seat) => [
+    { host: addressOf(seat), port: client, name: seat.host },
+    ...(isSeat && seats.length === 3 ? [{ host: addressOf(seat), port: cluster, name: seat.host }] : []),
+  ]);
+}
+
+export function seatsOf({ nodes, seats }: ClusterRecord): NodeRecord[] {
+  return nodes.filter(({ number }) => seats.includes(number));
+}
+
+function addressOf({ address, host }: NodeRecord): string {
+  return address ?? host;
+}
+
+function bracketed(host: string): string {
+  return host.includes(":") ? `[${host}]` : host;
+}
+
+function readKeys(file: string): Keys | undefined {
+  try {
+    return JSON.parse(readFileSync(file, "utf8")) as Keys;
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw new FarcallError("registry.corrupt", `The keys ${file} cannot be read: ${messageOf(cause)}.`, {
+      cause,
+      hint: "Without them the cluster cannot be changed from here: take it down with --force and bring it up anew.",
+    });
+  }
+}
+
+function writeKeys(file: string, keys: Keys): void {
+  const aside = `${file}.${process.pid}.tmp`;
+  writeFileSync(aside, JSON.stringify(keys), { mode: 0o600 });
+  chmodSync(aside, 0o600);
+  renameSync(aside, file);
+}
+
+export function keysFile(home: string, name: string): string {
+  return join(home, "clusters", `${name}.keys`);
+}
