@@ -195,7 +195,7 @@ describe("running a function", () => {
     }));
     expect(made).toEqual({ images: 0, scripts: 0, title: "Farcall", polluted: false });
     const item = (name: RegExp) => run.frame.getByRole("treeitem", { name });
-    expect(await item(/^ansi: /).innerText()).toMatch(/^ansi: "\\u001b\[31mred\\u001b\[0m/);
+    expect(await item(/^ansi: /).innerText()).toMatch(/^ansi:\s*"\\u001b\[31mred\\u001b\[0m/);
     expect(await run.text()).not.toContain("\u001b");
     // A value that contains itself opens as deep as one likes.
     await item(/^self: /).click();
