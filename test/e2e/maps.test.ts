@@ -34,7 +34,6 @@ export function* numbers() {
 `,
   "farcall.json": '{ "envs": { "default": { "replicas": 2 } } }\n',
   "inputs.jsonl": lines(10_000),
-  "slow.jsonl": lines(400),
   "long.jsonl": lines(1_200),
   "bad.jsonl": '1\n2\n{"a": \n',
   "people.csv": "name,age\nAda,36\nGrace,85\n",
@@ -126,8 +125,8 @@ describe("mapping a function", () => {
     await window.openFile("work.ts");
     await window.clickLens("Map in parallel", { line: 14 });
     const form = await LaunchForm.open(window, "Map slowly");
-    await form.source(/^File:/, "slow.jsonl");
-    await form.waitForText(/400 inputs/);
+    await form.source(/^File:/, "long.jsonl");
+    await form.waitForText(/1,200 inputs/);
     await form.submit();
     const run = await RunPanel.open(window, "slowly");
     await until(
@@ -135,11 +134,13 @@ describe("mapping a function", () => {
       ({ done }) => done > 20,
     );
     await window.reload();
+    // No view of ours is open, and it is known all the same.
+    await window.statusBar("1 run").waitFor();
     const again = await RunPanel.open(window, "slowly");
     await again.waitForState(/running|done/);
     expect((await again.progress()).done).toBeGreaterThan(20);
-    await again.waitForState(/done/);
-    expect(await again.progress()).toEqual({ done: 400, of: 400, failed: 0 });
+    await again.waitForState(/done/, 90_000);
+    expect(await again.progress()).toEqual({ done: 1_200, of: 1_200, failed: 0 });
   });
 
   it("goes on when the agent is killed under it", async () => {
