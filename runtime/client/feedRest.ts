@@ -2,7 +2,7 @@ import { FarcallError } from "../spec/errors.ts";
 import type { Inputs } from "../spec/inputs.ts";
 import { Feeder, isEnded, leaveFeed, NotSent, takeFeed, takeFeedAgain } from "./feeder.ts";
 import { chunkInputs } from "./inputs.ts";
-import type { Session } from "./session.ts";
+import type { Asking } from "./session.ts";
 
 export interface FeedOptions {
   /** Aborting leaves the run as it is, for whoever goes on with it. */
@@ -20,7 +20,7 @@ export type Fed = "sent" | "busy" | "ended";
  * as they were then. `open` gives all inputs from the first on, and is asked for them only when some are needed.
  */
 export async function feedRest(
-  session: Session,
+  session: Asking,
   run: string,
   open: () => Inputs<unknown> | Promise<Inputs<unknown>>,
   { signal = new AbortController().signal }: FeedOptions = {},

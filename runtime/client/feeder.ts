@@ -1,6 +1,6 @@
 import { FarcallError } from "../spec/errors.ts";
 import type { InputChunk, InputRange } from "./inputs.ts";
-import { isConnectionLoss, pause, type Session } from "./session.ts";
+import { type Asking, isConnectionLoss, pause } from "./session.ts";
 
 /** Inputs could not be brought to the cluster, for the reason in `cause`. */
 export class NotSent extends Error {}
@@ -22,7 +22,7 @@ const betweenTakesMs = 250;
 
 /** Sends chunks, some at a time, and sends those again that a lost connection left unanswered. */
 export class Feeder {
-  readonly #session: Session;
+  readonly #session: Asking;
   readonly #run: string;
   readonly #reattach: () => Promise<unknown>;
   readonly #signal: AbortSignal;
@@ -30,7 +30,7 @@ export class Feeder {
   #bytes = 0;
   #failed: { error: unknown } | undefined;
 
-  constructor(session: Session, run: string, reattach: () => Promise<unknown>, signal: AbortSignal) {
+  constructor(session: Asking, run: string, reattach: () => Promise<unknown>, signal: AbortSignal) {
     this.#session = session;
     this.#run = run;
     this.#reattach = reattach;
@@ -108,13 +108,13 @@ export interface Rest {
 }
 
 /** The part of a map's inputs that is still to be sent; undefined while another process sends it. */
-export async function takeFeed(session: Session, run: string, signal?: AbortSignal): Promise<Rest | undefined> {
+export async function takeFeed(session: Asking, run: string, signal?: AbortSignal): Promise<Rest | undefined> {
   const { value } = await session.withRetry(() => session.request("map.take", { run }, { signal }), signal);
   return value.taken ? { accepted: value.record.accepted, stored: value.stored } : undefined;
 }
 
 /** For whoever sent the inputs until the connection was lost: the agent may take that one for alive for a while. */
-export async function takeFeedAgain(session: Session, run: string, signal: AbortSignal): Promise<Rest> {
+export async function takeFeedAgain(session: Asking, run: string, signal: AbortSignal): Promise<Rest> {
   for (let takes = 0; takes < maxTakes; takes++) {
     if (takes > 0) await pause(betweenTakesMs, signal);
     const rest = await takeFeed(session, run, signal);
@@ -126,6 +126,6 @@ export async function takeFeedAgain(session: Session, run: string, signal: Abort
 }
 
 /** Says that nothing more comes from here, so that the run counts as interrupted. Whoever is not heard is gone anyway. */
-export async function leaveFeed(session: Session, run: string): Promise<void> {
+export async function leaveFeed(session: Asking, run: string): Promise<void> {
   await session.request("map.leave", { run }, { timeoutMs: leaveTimeoutMs }).catch(() => undefined);
 }
