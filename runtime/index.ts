@@ -22,6 +22,7 @@ export { context, type Context } from "./client/context.ts";
 export { Cluster, type ClusterChanges, type ClusterOptions, type ImportOptions } from "./cluster/cluster.ts";
 export type { CallOptions } from "./client/module.ts";
 export { MapRun, type Progress } from "./client/mapRun.ts";
+export type { Fed, FeedOptions } from "./client/feedRest.ts";
 export type { MapOutcome } from "./client/outcomes.ts";
 export type { Remote, RemoteFunction, RemoteResult, MappedValue } from "./client/remote.ts";
 export { originOf, type RemoteOrigin } from "./client/remoteErrors.ts";

@@ -133,6 +133,8 @@ const fieldSchema = v.variant("kind", [
     placeholder: text,
     /** Nothing but an array will do. */
     array: v.optional(v.boolean()),
+    /** What the parameter takes cannot be written as JSON. */
+    unsayable: v.optional(v.boolean()),
     optional: v.boolean(),
   }),
 ]);
@@ -162,13 +164,24 @@ export type MapForm = v.InferOutput<typeof mapFormSchema>;
 const sourceKinds = ["file", "glob", "export", "paste"] as const;
 export type SourceKind = (typeof sourceKinds)[number];
 
+/** What a form is about. The page keeps it, so that the form comes back when the window was reloaded. */
+export const launchTargetSchema = v.object({
+  mode: v.picklist(["call", "map"]),
+  /** Absolute path. */
+  path: shortText,
+  export: shortText,
+});
+
 const launchFormSchema = v.object({
+  target: launchTargetSchema,
   mode: v.picklist(["call", "map"]),
   name: shortText,
   /** Path of the file, as short as it can be. */
   file: shortText,
   signature: text,
   doc: text,
+  /** What a person should know before, such as parameters that a map leaves open; or empty. */
+  warning: text,
   parameters: v.array(parameterSchema),
   /** Arguments of earlier runs, newest first: for each parameter the text of its field. */
   history: v.array(v.array(text)),

@@ -337,9 +337,12 @@ class RunPanel {
     const run = await (await this.#farcall.cluster(this.#cluster)).runs.open(this.#id);
     if (to === "cancel") {
       await run.cancel();
-      await this.#farcall.memory.removeUnfinished(this.#id);
+      await this.#farcall.memory.unfinished.remove(this.#id);
     } else if (to === "pause") await run.pause();
-    else await run.resume();
+    else {
+      const { resumeRun } = await import("../launch/feed.ts");
+      await resumeRun(this.#farcall, { run: this.#id, cluster: this.#cluster });
+    }
     this.#farcall.live.refresh();
     this.#follower.restart();
   }

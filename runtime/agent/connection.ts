@@ -216,6 +216,14 @@ export class Connection {
         this.#begin(params.run);
         return { result: { record: await maps.create(params, this) } };
       },
+      "map.take": async ({ run }) => {
+        this.#begin(run);
+        return { result: await maps.take(run, this) };
+      },
+      "map.leave": async ({ run }) => {
+        maps.leave(run, this);
+        return { result: {} };
+      },
       "map.add": async (params, { body }) => {
         await maps.add(params, body, this);
         return { result: {} };

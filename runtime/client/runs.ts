@@ -5,6 +5,8 @@ import { unpackValues } from "../protocol/pack.ts";
 import type { EnvSpec } from "../spec/env.ts";
 import { FarcallError } from "../spec/errors.ts";
 import type { MapOptions } from "../spec/map.ts";
+import type { Inputs } from "../spec/inputs.ts";
+import { type Fed, type FeedOptions, feedRest } from "./feedRest.ts";
 import { type MapOutcome, type ReadOutcomesOptions, readOutcomes } from "./outcomes.ts";
 import { type PickedOutcome, pickOutcomes, type PickOptions } from "./pick.ts";
 import { reviveError } from "./remoteErrors.ts";
@@ -177,6 +179,14 @@ export class Run<T = unknown> implements AsyncIterable<MapOutcome<T>> {
       this.#record = value.record;
       yield value.record;
     }
+  }
+
+  /**
+   * Sends the inputs of a map that were not sent, as after the end of the process that began it. `open` gives all of
+   * them, from the first on.
+   */
+  feed(open: () => Inputs<unknown> | Promise<Inputs<unknown>>, options: FeedOptions = {}): Promise<Fed> {
+    return feedRest(this.#session, this.id, open, options);
   }
 
   /** Ends the run. A map keeps the outcomes it has. */

@@ -260,6 +260,20 @@ export const agentMethods = {
     params: v.object({ run: runId, spec: mapSpecSchema }),
     result: v.object({ record: runSchema }),
   },
+  /**
+   * Asks to send the rest of a map's inputs. `taken` is false while another connection sends them. `stored` are the
+   * chunks behind the first `record.accepted` inputs, which came out of order.
+   */
+  "map.take": {
+    params: v.object({ run: runId }),
+    result: v.object({
+      taken: v.boolean(),
+      stored: v.array(v.object({ lo: count, count })),
+      record: runSchema,
+    }),
+  },
+  /** This connection sends no more inputs of a map, although they have not ended. */
+  "map.leave": { params: v.object({ run: runId }), result: nothing },
   /** Body: for each chunk in turn a pack of values. Resolves when the inputs are durable. */
   "map.add": {
     params: v.object({

@@ -151,11 +151,13 @@ export const timeline: TimelineData = {
 };
 
 export const callForm: LaunchForm = {
+  target: { mode: "call", path: "/work/src/summarise.ts", export: "summarise" },
   mode: "call",
   name: "summarise",
   file: "src/summarise.ts",
   signature: "summarise(url: string, limit?: number, mode: Mode, deep: boolean, options: Options): Promise<Summary>",
   doc: "Reads a page and says what is in it.",
+  warning: "",
   parameters: [
     parameter("url", "string", { kind: "text", optional: false }, "The page to read."),
     parameter("limit", "number", { kind: "number", integer: true, optional: true }, "How many sentences at most."),
@@ -186,6 +188,7 @@ function parameter(
 
 export const mapForm: LaunchForm = {
   ...callForm,
+  target: { mode: "map", path: "/work/src/words.ts", export: "wordCounts" },
   mode: "map",
   name: "wordCounts",
   file: "src/words.ts",

@@ -64,10 +64,10 @@ function Actions({ run, canRepeat }: { run: RunHeader; canRepeat: boolean }) {
           key="pause"
         />
       )}
-      {isMap && run.state === "paused" && (
+      {isMap && (run.state === "paused" || run.state === "interrupted") && (
         <Button label={t("Resume")} icon="play" onPress={() => post({ type: "control", to: "resume" })} key="resume" />
       )}
-      {isLive(run.state) && (
+      {(isLive(run.state) || (isMap && run.state === "interrupted")) && (
         <Button
           label={t("Cancel")}
           icon="debug-stop"
