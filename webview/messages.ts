@@ -223,8 +223,17 @@ export const toPage = v.variant("type", [
   v.object({ type: v.literal("tree"), request, nodes: v.array(treeNodeSchema), problem: v.nullable(text) }),
   /** What a finished call returned, as the root of a tree; null while there is none. */
   v.object({ type: v.literal("result"), root: v.nullable(treeNodeSchema) }),
-  /** With `reset` the lines begin anew. `dropped` counts older lines that are not kept. */
-  v.object({ type: v.literal("logs"), reset: v.boolean(), dropped: count, lines: v.array(logLineSchema) }),
+  /**
+   * With `reset` the lines begin anew. `dropped` counts lines that were left out right before these; what the page has
+   * is then older than anything that is kept. `kept` says how much the page is to keep.
+   */
+  v.object({
+    type: v.literal("logs"),
+    reset: v.boolean(),
+    dropped: count,
+    kept: v.object({ lines: count, chars: count }),
+    lines: v.array(logLineSchema),
+  }),
   /** `more` is true when only the first of many failures were read. */
   v.object({ type: v.literal("failures"), groups: v.array(failureSchema), more: v.boolean() }),
 

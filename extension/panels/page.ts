@@ -57,10 +57,17 @@ export class Page implements vscode.Disposable {
   }
 
   post(message: ToPage): void {
+    void this.deliver(message);
+  }
+
+  /** Resolves when the page has been handed the message, at once when there is no page. */
+  async deliver(message: ToPage): Promise<void> {
     if (!this.#isReady) return;
-    void this.panel.webview.postMessage(message).then(undefined, (error: unknown) => {
+    try {
+      await this.panel.webview.postMessage(message);
+    } catch (error) {
       this.#farcall.log.debug(`A message was not taken: ${String(error)}`);
-    });
+    }
   }
 
   dispose(): void {

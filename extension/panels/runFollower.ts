@@ -2,7 +2,7 @@ import * as vscode from "vscode";
 import type { Run, RunRecord, Timeline } from "../../runtime/index.ts";
 import { originOf } from "../../runtime/client/remoteErrors.ts";
 import { brokeOff } from "../../runtime/client/session.ts";
-import type { ConnectionProblem, PanelLogLine } from "../../webview/messages.ts";
+import type { ConnectionProblem } from "../../webview/messages.ts";
 import type { Farcall } from "../farcall.ts";
 import { hasEnded } from "../runs/states.ts";
 import { Failures } from "./failures.ts";
@@ -17,7 +17,8 @@ export interface RunListener {
   onRecord: () => void;
   onProblem: () => void;
   onTimeline: (timeline: Timeline) => void;
-  onLogs: (reset: boolean, lines: readonly PanelLogLine[]) => void;
+  /** There are more lines; with `reset` they begin anew. */
+  onLogs: (reset: boolean) => void;
   onFailures: () => void;
   onResult: () => void;
 }
@@ -186,9 +187,15 @@ export class RunFollower {
   }
 
   async #followLogs(run: Run, signal: AbortSignal): Promise<void> {
-    this.logs.clear();
-    this.#listener.onLogs(true, []);
-    for await (const lines of run.logs({ follow: true, signal })) this.#listener.onLogs(false, this.logs.add(lines));
+    const { logs } = this;
+    logs.clear();
+    this.#listener.onLogs(true);
+    const { lines: tail, chars: tailBytes } = logs.limits;
+    const onSkipped = (lines: number) => logs.skip(lines);
+    for await (const lines of run.logs({ follow: true, tail, tailBytes, onSkipped, signal })) {
+      logs.add(lines);
+      this.#listener.onLogs(false);
+    }
   }
 
   async #followFailures(run: Run, signal: AbortSignal): Promise<void> {

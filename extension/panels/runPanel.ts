@@ -7,6 +7,7 @@ import type { Farcall } from "../farcall.ts";
 import { wholeOutcome } from "../runs/outcomes.ts";
 import { hasEnded, runLabel, shownState } from "../runs/states.ts";
 import { functionName } from "../runs/tree.ts";
+import { LogFeed } from "./logFeed.ts";
 import { Page } from "./page.ts";
 import { codeColumn } from "./placing.ts";
 import { Results } from "./results.ts";
@@ -75,6 +76,7 @@ class RunPanel {
   readonly #id: string;
   readonly #page: Page;
   readonly #follower: RunFollower;
+  readonly #logFeed: LogFeed;
   readonly #results: Results;
   readonly #stop = new AbortController();
   readonly #values = new Map<string, unknown>();
@@ -93,10 +95,11 @@ class RunPanel {
       onRecord: () => this.#postSoon(),
       onProblem: () => this.#postConnection(),
       onTimeline: (timeline) => this.#page.post({ type: "timeline", timeline }),
-      onLogs: (reset, lines) => this.#postLogs(reset, lines),
+      onLogs: (reset) => (reset ? this.#logFeed.restart() : this.#logFeed.changed()),
       onFailures: () => this.#postFailures(),
       onResult: () => this.#postResult(),
     });
+    this.#logFeed = new LogFeed(this.#follower.logs, this.#page);
     this.#results = new Results(
       () => this.#run(),
       (fraction) => {
@@ -130,6 +133,7 @@ class RunPanel {
     clearTimeout(this.#posting);
     this.#stop.abort();
     this.#follower.dispose();
+    this.#logFeed.dispose();
     this.#results.dispose();
     this.#page.dispose();
   }
@@ -145,7 +149,7 @@ class RunPanel {
     this.#postResult();
     const { timeline } = this.#follower;
     if (timeline) this.#page.post({ type: "timeline", timeline });
-    this.#postLogs(true, this.#follower.logs.lines);
+    this.#logFeed.restart();
   }
 
   /** Not for every change: nobody reads faster. */
@@ -201,10 +205,6 @@ class RunPanel {
       error: error && { message: error.message, hint: error.hint ?? null },
     };
     this.#page.post({ type: "run", run, canRepeat: vscode.workspace.isTrusted && this.#follower.canRepeat });
-  }
-
-  #postLogs(reset: boolean, lines: RunFollower["logs"]["lines"]): void {
-    this.#page.post({ type: "logs", reset, dropped: this.#follower.logs.dropped, lines: [...lines] });
   }
 
   #postFailures(): void {

@@ -64,7 +64,7 @@ async function newestLines(folder: string, name: string, lines: number) {
       const { bytesRead } = await file.read(buffer, 0, readBytes, end);
       let from = 0;
       for (let to = buffer.indexOf(10); to !== -1 && to < bytesRead; to = buffer.indexOf(10, from)) {
-        const [, time = "0"] = headPattern.exec(buffer.latin1Slice(from, Math.min(to, from + headBytes))) ?? [];
+        const [, time = "0"] = headPattern.exec(buffer.toString("latin1", from, Math.min(to, from + headBytes))) ?? [];
         // A clock that was set back must not make an older line of a file count as newer than a later one.
         const timeMs = Math.max(Number(time), entries.at(-1)?.timeMs ?? 0);
         entries.push({ name, at: end + from, sizeBytes: to + 1 - from, timeMs });

@@ -47,7 +47,12 @@ describe("the tail of a log", () => {
   });
 
   it("is cut by size as well", async () => {
-    await writeFile(logs.file("r", 1), range(0, 20).map((time) => line(time, "x".repeat(100_000))).join(""));
+    await writeFile(
+      logs.file("r", 1),
+      range(0, 20)
+        .map((time) => line(time, "x".repeat(100_000)))
+        .join(""),
+    );
     const { skipped, texts } = await read({ lines: 15, bytes: 350_000 });
     expect(skipped).toBe(17);
     expect(texts).toHaveLength(3);

@@ -103,7 +103,7 @@ export function logLine(number: number, change: Partial<PanelLogLine> = {}): Pan
 }
 
 export function logs(lines: PanelLogLine[], dropped = 0, reset = false): ToPage {
-  return { type: "logs", reset, dropped, lines };
+  return { type: "logs", reset, dropped, kept: { lines: 50_000, chars: 20_000_000 }, lines };
 }
 
 export const mixedLog: PanelLogLine[] = [

@@ -1,0 +1,110 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { LogLine } from "farcall";
+import { LogFeed } from "../../extension/panels/logFeed.ts";
+import { LogStore } from "../../extension/panels/logStore.ts";
+import type { ToPage } from "../../webview/messages.ts";
+import { answers, logLine, logs, mixedLog, run, start } from "./data.ts";
+import { PageLab, type Panel } from "./page.ts";
+
+let lab: PageLab;
+beforeAll(async () => void (lab = await PageLab.create()));
+afterAll(async () => lab[Symbol.asyncDispose]());
+
+const live = { state: "running", endedAtMs: null } as const;
+
+describe("the log", () => {
+  async function openLog(lines = mixedLog, dropped = 0): Promise<Panel> {
+    const panel = await lab.open("run", { answer: answers(0) });
+    await panel.send(start, run(live), logs(lines, dropped, true));
+    await panel.page.getByRole("tab", { name: "Logs" }).click();
+    return panel;
+  }
+  const texts = (panel: Panel) => panel.page.locator(".log-grid [data-row] .text").allTextContents();
+  const choose = async (panel: Panel, dropdown: string, option: string) => {
+    await panel.page.getByRole("combobox", { name: dropdown }).click();
+    await panel.page.getByRole("option", { name: option, exact: true }).click();
+  };
+
+  it("is filtered by text without regard to colours, by stream and by replica", async () => {
+    await using panel = await openLog();
+    await choose(panel, "Stream", "stderr");
+    await expect.poll(() => texts(panel)).toEqual(["red warning and bold words"]);
+    await choose(panel, "Stream", "All streams");
+    await choose(panel, "Replica", "Replica 7");
+    await expect.poll(() => texts(panel)).toEqual(["underlined italic green"]);
+    await choose(panel, "Replica", "All replicas");
+    await panel.page.getByRole("textbox", { name: "Filter log" }).fill("AND BOLD");
+    await expect.poll(() => texts(panel)).toEqual(["red warning and bold words"]);
+    expect(await panel.keptState()).toMatchObject({ logFilter: { text: "AND BOLD", stream: "all", replica: "all" } });
+    await panel.page.getByRole("textbox", { name: "Filter log" }).fill("nowhere");
+    await panel.page.getByText("No line passes the filter.").waitFor();
+  });
+
+  it("shows the newest line until one scrolls up, and again after a jump", async () => {
+    await using panel = await openLog(Array.from({ length: 500 }, (_, i) => logLine(i)));
+    const { page } = panel;
+    await page.getByText("line 499 of the log").waitFor();
+    await panel.send(logs([logLine(500)]));
+    await page.getByText("line 500 of the log").waitFor();
+    await page.locator(".list").hover();
+    await page.mouse.wheel(0, -2_000);
+    await page.getByRole("button", { name: "Jump to the end" }).waitFor();
+    await panel.send(logs([logLine(501)]));
+    await page.waitForTimeout(200);
+    expect(await page.getByText("line 501 of the log").count()).toBe(0);
+    await page.getByRole("button", { name: "Jump to the end" }).click();
+    await page.getByText("line 501 of the log").waitFor();
+    expect(await page.getByText("12:00:03.507").count()).toBe(1);
+  });
+
+  it("can be opened whole", async () => {
+    await using panel = await openLog();
+    await panel.page.getByRole("button", { name: "Open full log" }).click();
+    expect(await panel.next("openFullLog")).toEqual({ type: "openFullLog" });
+  });
+});
+
+describe("the log as the extension sends it", () => {
+  /** A page that shows the log of a store, with the feed between the two. */
+  async function feedLog(store: LogStore) {
+    const panel = await lab.open("run", { answer: answers(0) });
+    await panel.send(start, run(live));
+    await panel.page.getByRole("tab", { name: "Logs" }).click();
+    const feed = new LogFeed(store, { isShown: true, deliver: (message: ToPage) => panel.send(message) });
+    return { panel, feed };
+  }
+  const printed = (from: number, to: number): LogLine[] =>
+    Array.from({ length: to - from }, (_, i) => ({ run: "r", ...logLine(from + i) }));
+  const rowCount = async (panel: Panel) =>
+    Number(await panel.page.locator('[role="grid"]').getAttribute("aria-rowcount")) - 1;
+  const missing = async (panel: Panel) => {
+    const text = (await panel.page.locator(".logs .note").allTextContents()).join("");
+    return Number(/^([\d,]+) older lines? (?:is|are) not shown/.exec(text)?.[1]?.replaceAll(",", "") ?? 0);
+  };
+
+  it.each([
+    [50_000, 120_000],
+    [1_000, 20_000],
+    [50_000, 40_000],
+  ])("says truly how many lines are missing, with %i to be kept of %i", async (kept, of) => {
+    const store = new LogStore(kept);
+    const { panel, feed } = await feedLog(store);
+    await using _ = panel;
+    for (let from = 0; from < of; from += 500) {
+      store.add(printed(from, from + 500));
+      feed.changed();
+      if (from % 10_000 === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    await panel.page.getByText(`line ${of - 1} of the log`).waitFor();
+    const rows = await rowCount(panel);
+    expect(rows + (await missing(panel))).toBe(of);
+    expect(rows).toBeGreaterThanOrEqual(Math.min(kept, of));
+    expect(rows).toBeLessThanOrEqual(kept * 1.1);
+    // A page that comes back is sent what is kept.
+    feed.restart();
+    await expect
+      .poll(async () => [await rowCount(panel), await missing(panel)])
+      .toEqual([store.lines.length, of - store.lines.length]);
+    feed.dispose();
+  });
+});
