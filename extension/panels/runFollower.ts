@@ -5,8 +5,10 @@ import { brokeOff } from "../../runtime/client/session.ts";
 import type { ConnectionProblem } from "../../webview/messages.ts";
 import type { Farcall } from "../farcall.ts";
 import { hasEnded } from "../runs/states.ts";
+import { RunFiles } from "./failureFiles.ts";
 import { Failures } from "./failures.ts";
 import { LogStore } from "./logStore.ts";
+import { Rate } from "./rate.ts";
 
 /**
  * Follows a run for its panel: record, logs, failures, timeline, result. That starts no cluster, with one exception:
@@ -31,13 +33,12 @@ const lookEveryMs = 1_500;
 const timelineEveryMs = 1_000;
 const maxFailures = 10_000;
 const failuresEveryMs = 250;
-const rateOverMs = 5_000;
 
 export class RunFollower {
   record: RunRecord | undefined;
   timeline: Timeline | undefined;
   readonly logs: LogStore;
-  readonly failures = new Failures();
+  readonly failures = new Failures(new RunFiles(() => this.record));
   moreFailures = false;
   /** What a call returned. */
   result: { value: unknown } | undefined;
@@ -53,7 +54,7 @@ export class RunFollower {
   #stop = new AbortController();
   #disposed = false;
   #isFollowing = false;
-  #progress: { atMs: number; done: number }[] = [];
+  readonly #rate = new Rate();
   #failuresTimer: NodeJS.Timeout | undefined;
 
   constructor(farcall: Farcall, cluster: string, id: string, listener: RunListener) {
@@ -100,7 +101,7 @@ export class RunFollower {
     this.#stop.abort();
   }
 
-  /** Inputs per second over the last seconds. */
+  /** Inputs per second over the last seconds, or of a run that has ended on average. */
   get ratePerSecond(): number | null {
     const { record } = this;
     if (!record || record.kind !== "map") return null;
@@ -108,10 +109,7 @@ export class RunFollower {
       const tookMs = record.endedAtMs - record.createdAtMs;
       return tookMs > 0 ? (record.done / tookMs) * 1_000 : null;
     }
-    const first = this.#progress[0];
-    const last = this.#progress.at(-1);
-    if (!first || !last || last.atMs - first.atMs < 400) return null;
-    return ((last.done - first.done) / (last.atMs - first.atMs)) * 1_000;
+    return this.#rate.at(Date.now());
   }
 
   async #follow(signal: AbortSignal, start: boolean): Promise<void> {
@@ -180,9 +178,7 @@ export class RunFollower {
 
   #take(record: RunRecord): void {
     this.record = record;
-    const atMs = Date.now();
-    this.#progress.push({ atMs, done: record.done });
-    while (this.#progress.length > 2 && atMs - this.#progress[0]!.atMs > rateOverMs) this.#progress.shift();
+    this.#rate.add(Date.now(), record.done);
     this.#listener.onRecord();
   }
 
@@ -221,6 +217,8 @@ export class RunFollower {
       this.timeline = await run.timeline();
       if (signal.aborted) return;
       this.#listener.onTimeline(this.timeline);
+      // The rate falls while nothing else changes.
+      this.#listener.onRecord();
       if (isLast) return;
       await sleep(timelineEveryMs, signal);
       if (signal.aborted) return;

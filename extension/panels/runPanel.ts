@@ -2,6 +2,7 @@ import * as vscode from "vscode";
 import type { Run } from "../../runtime/index.ts";
 import { childrenOf, rootOf } from "./valueTree.ts";
 import type { ResultView, RunHeader, ToExtension } from "../../webview/messages.ts";
+import { withoutReordering } from "../../webview/reordering.ts";
 import { isCancellation, tell } from "../failure.ts";
 import type { Farcall } from "../farcall.ts";
 import { wholeOutcome } from "../runs/outcomes.ts";
@@ -168,7 +169,7 @@ class RunPanel {
   #postRun(): void {
     const { record, problem, ratePerSecond } = this.#follower;
     if (!record) return;
-    this.#panel.title = functionName(record.label);
+    this.#panel.title = withoutReordering(functionName(record.label));
     const {
       id,
       kind,
@@ -209,7 +210,7 @@ class RunPanel {
 
   #postFailures(): void {
     const { failures, moreFailures } = this.#follower;
-    this.#page.post({ type: "failures", groups: failures.groups, more: moreFailures });
+    this.#page.post({ type: "failures", groups: failures.groups, more: moreFailures, others: failures.others });
   }
 
   #postResult(): void {
@@ -308,7 +309,7 @@ class RunPanel {
     return value;
   }
 
-  async #openFrame(failure: number, frame: number): Promise<void> {
+  async #openFrame(failure: string, frame: number): Promise<void> {
     const place = this.#follower.failures.placeOf(failure, frame);
     if (!place) return;
     const position = new vscode.Position(Math.max(0, place.line - 1), Math.max(0, place.column - 1));

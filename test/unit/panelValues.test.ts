@@ -121,6 +121,11 @@ describe("the tree of a value", () => {
     expect("polluted" in {}).toBe(false);
   });
 
+  it("shows the characters that reorder text as their escapes", () => {
+    expect(rootOf("a\u202eb\u2066").text).toBe(String.raw`"a\u202eb\u2066"`);
+    expect(childrenOf({ "k\u202e": 1 }, [], 0, 1)[0]?.key).toBe(String.raw`k\u202e`);
+  });
+
   it("gives a page of a million children", () => {
     const value = Array.from({ length: 1_000_000 }, (_, i) => i);
     expect(childrenOf(value, [], 999_990, 100).map(({ text }) => text)).toHaveLength(10);

@@ -57,6 +57,79 @@ describe("the log", () => {
     expect(await page.getByText("12:00:03.507").count()).toBe(1);
   });
 
+  const firstInSight = (panel: Panel) =>
+    panel.page.evaluate<string>(`(() => {
+      const head = document.querySelector(".list-head").getBoundingClientRect().bottom;
+      const rows = [...document.querySelectorAll(".log-grid [data-row]")];
+      return rows.find((row) => row.getBoundingClientRect().bottom > head + 1).querySelector(".text").textContent;
+    })()`);
+
+  it("is where it was left, after another tab, in another life of the page, and while older lines go", async () => {
+    const lines = Array.from({ length: 500 }, (_, i) => logLine(i));
+    await using panel = await openLog(lines);
+    await panel.page.getByText("line 499 of the log").waitFor();
+    await panel.page.locator(".list").hover();
+    await panel.page.mouse.wheel(0, -4_000);
+    await panel.page.getByRole("button", { name: "Jump to the end" }).waitFor();
+    const left = await firstInSight(panel);
+    expect(left).toMatch(/^line 2\d\d of the log$/);
+    await panel.page.getByRole("tab", { name: "Failures" }).click();
+    await panel.page.getByRole("tab", { name: "Logs" }).click();
+    await expect.poll(() => firstInSight(panel)).toBe(left);
+    await using again = await lab.open("run", { answer: answers(0), state: await panel.keptState() });
+    await again.send(start, run(live), logs([], 20, true));
+    for (let from = 20; from < 500; from += 60) await again.send(logs(lines.slice(from, from + 60)));
+    await expect.poll(() => firstInSight(again)).toBe(left);
+    await again.page.getByRole("button", { name: "Jump to the end" }).click();
+    await again.page.getByText("line 499 of the log").waitFor();
+    expect(await again.keptState()).toMatchObject({ logFromMs: null });
+  });
+
+  it("keeps the focus on its line while older ones go", async () => {
+    const kept = { lines: 100, chars: 1_000_000 };
+    const lines = Array.from({ length: 100 }, (_, i) => logLine(i));
+    await using panel = await openLog([]);
+    await panel.send({ type: "logs", reset: true, dropped: 0, kept, lines });
+    await panel.page.getByText("line 99 of the log").waitFor();
+    await panel.page.locator(".list").hover();
+    await panel.page.mouse.wheel(0, -800);
+    await panel.page.getByText("line 60 of the log").click();
+    await panel.send({
+      type: "logs",
+      reset: false,
+      dropped: 0,
+      kept,
+      lines: Array.from({ length: 40 }, (_, i) => logLine(100 + i)),
+    });
+    await panel.page.getByText("40 older lines are not shown").waitFor();
+    const focused = () => panel.page.evaluate<string>(`document.activeElement.querySelector(".text")?.textContent`);
+    expect(await focused()).toBe("line 60 of the log");
+    await panel.page.keyboard.press("ArrowDown");
+    await expect.poll(focused).toBe("line 61 of the log");
+  });
+
+  it("has rows as high as its font, and follows the font as it changes", async () => {
+    await using panel = await openLog([logLine(0, { text: "Ågjpqy" })]);
+    const row = panel.page.locator(".log-grid [data-row]").first();
+    await row.waitFor();
+    for (const fontPx of [14, 30]) {
+      await panel.page.evaluate(
+        `document.documentElement.style.setProperty("--vscode-editor-font-size", "${fontPx}px")`,
+      );
+      await expect.poll(async () => (await row.boundingBox())?.height).toBeGreaterThanOrEqual(fontPx * 1.4);
+      const cut = await row.evaluate((element) =>
+        [...element.children]
+          .filter(
+            (cell) =>
+              cell.clientHeight > element.clientHeight ||
+              (!cell.classList.contains("text") && cell.scrollWidth > cell.clientWidth),
+          )
+          .map(({ textContent }) => textContent),
+      );
+      expect(cut, `${fontPx} px`).toEqual([]);
+    }
+  });
+
   it("can be opened whole", async () => {
     await using panel = await openLog();
     await panel.page.getByRole("button", { name: "Open full log" }).click();

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { ToExtension } from "../../webview/messages.ts";
-import { answers, connection, node, run, start, timeline } from "./data.ts";
+import { answers, connection, failures, node, run, start, timeline } from "./data.ts";
 import { PageLab, type Panel } from "./page.ts";
 
 let lab: PageLab;
@@ -31,9 +31,14 @@ describe("the head of a run", () => {
     expect(facts).toMatch(/Elapsed 1 min [5-9] s/);
     expect(facts).toContain("Rate 100 inputs/s");
     expect(facts).toContain("Remaining about 1 min 28 s");
-    expect(facts).not.toContain("Cost");
+    expect(facts).toContain("Cost $0.00");
     await panel.send(run({ ...now, costUsd: 0.0421 }));
     await page.getByText("$0.0421").waitFor();
+    await panel.send(run({ ...now, state: "done", endedAtMs: Date.now(), done: 10_000, ratePerSecond: 153.8 }));
+    await page.getByText("Average rate").waitFor();
+    expect((await page.locator(".facts").innerText()).replaceAll("\n", " ")).toMatch(
+      /Average rate 154 inputs\/s (?!Remaining)/,
+    );
   });
 
   it("offers what can be done in each state, and asks for it", async () => {
@@ -45,6 +50,9 @@ describe("the head of a run", () => {
     expect(await press(panel, "Cancel")).toEqual({ type: "control", to: "cancel" });
     await panel.send(run({ ...live, state: "paused" }));
     expect(await press(panel, "Resume")).toEqual({ type: "control", to: "resume" });
+    await panel.send(run({ state: "interrupted", endedAtMs: null }));
+    await panel.page.getByText("Interrupted", { exact: true }).waitFor();
+    expect(await press(panel, "Cancel")).toEqual({ type: "control", to: "cancel" });
     await panel.send(run());
     expect(await press(panel, "Run again")).toEqual({ type: "repeat" });
     expect(await panel.page.getByRole("button", { name: "Cancel" }).count()).toBe(0);
@@ -101,7 +109,7 @@ describe("the tabs", () => {
     await panel.send(start, run(), { type: "timeline", timeline });
     await panel.page.getByRole("tab", { name: "Results" }).focus();
     await panel.page.keyboard.press("ArrowRight");
-    await panel.page.getByText("No input has failed.").waitFor();
+    await panel.page.getByText("Reading what failed…").waitFor();
     await panel.page.keyboard.press("End");
     await panel.page.getByText("On average 168 inputs/s").waitFor();
     expect(await panel.page.getByRole("tab", { name: "Activity" }).getAttribute("aria-selected")).toBe("true");
@@ -141,8 +149,10 @@ describe("the tabs", () => {
     await panel.page.getByRole("treeitem", { name: "words: Array(250)" }).waitFor();
     expect(await panel.next("getTree")).toMatchObject({ of: null, path: [], first: 0 });
     await panel.send(run({ ...call, state: "failed", failed: 1 }), { type: "result", root: null });
-    await panel.page.getByText("The call has not failed.").waitFor();
+    await panel.page.getByText("Reading what failed…").waitFor();
     expect(await tabs()).toEqual(["Result", "Failure", "Logs"]);
+    await panel.send({ type: "failures", groups: failures.slice(0, 1), more: false, others: 0 });
+    await panel.page.getByText("Caused by Error: the page was empty").waitFor();
   });
 
   it("say in words when there is nothing to show", async () => {

@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { listen, post } from "../host.ts";
-import type { LaunchForm } from "../messages.ts";
+import { type LaunchForm, maxTextChars } from "../messages.ts";
 import { t } from "../text.ts";
 import { shown } from "../ui/format.ts";
 import { Icon } from "../ui/icon.tsx";
@@ -15,6 +15,8 @@ import { Source } from "./source.tsx";
 /** The form for one function: what to call it with, or what to map it over. */
 
 const optionNames: readonly MapOptionName[] = ["replicas", "concurrency", "retries", "timeoutSeconds"];
+/** Where the keys have other names. */
+const isMac = navigator.userAgent.includes("Macintosh");
 /** A form that is neither refused nor closed by then can be submitted once more. */
 const submitAgainMs = 5_000;
 
@@ -69,6 +71,7 @@ export function Form({ form }: { form: LaunchForm }) {
   const sourceText = entries.sourceTexts[entries.source];
   const isValid = isMap
     ? sourceText.trim() !== "" &&
+      sourceText.length <= maxTextChars &&
       sourceProblem === null &&
       optionNames.every((name) => optionProblem(name, entries.map[name]) === undefined)
     : form.parameters.every(({ field }, number) => problemOf(field, entries.texts[number] ?? "") === undefined);
@@ -168,7 +171,7 @@ export function Form({ form }: { form: LaunchForm }) {
           look="primary"
           icon={isMap ? "run-all" : "play"}
           label={isMap ? t("Map") : t("Run")}
-          title={t("Ctrl+Enter")}
+          title={isMac ? "⌘Enter" : t("Ctrl+Enter")}
           disabled={!isValid || isSent}
           onPress={submit}
         />

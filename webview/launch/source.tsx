@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { listen, post } from "../host.ts";
-import type { SourceKind } from "../messages.ts";
+import { maxTextChars, type SourceKind } from "../messages.ts";
 import { counted, t } from "../text.ts";
 import { shown } from "../ui/format.ts";
 import { formatCount } from "../ui/numbers.ts";
@@ -30,8 +30,11 @@ const maxChars = 2_000;
 let lastRequest = 0;
 
 export function Source({ kind, text, onChange, onProblem, controlRef }: SourceProps) {
-  const preview = usePreview(kind, text);
-  const problem = preview?.problem ?? null;
+  const isTooLong = text.length > maxTextChars;
+  const preview = usePreview(kind, isTooLong ? "" : text);
+  const problem = isTooLong
+    ? t("This is too long: at most {0} characters can be given here. Use a file.", formatCount(maxTextChars))
+    : (preview?.problem ?? null);
   useEffect(() => onProblem(problem), [problem]);
   const words = wordsOf(kind);
   const control = {
@@ -71,7 +74,7 @@ export function Source({ kind, text, onChange, onProblem, controlRef }: SourcePr
           </div>
         )}
       </FieldFrame>
-      <PreviewArea preview={preview} isEmpty={text.trim() === ""} />
+      {!isTooLong && <PreviewArea preview={preview} isEmpty={text.trim() === ""} />}
     </section>
   );
 }

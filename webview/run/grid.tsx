@@ -4,6 +4,7 @@ import { t } from "../text.ts";
 import { shown } from "../ui/format.ts";
 import { formatCount } from "../ui/numbers.ts";
 import { Icon } from "../ui/icon.tsx";
+import { useRowPx } from "../ui/lineHeight.ts";
 import { VirtualList, type ListHandle } from "../ui/virtualList.tsx";
 import type { RowSource } from "./rowSource.ts";
 import { rowIcon } from "./states.ts";
@@ -22,7 +23,7 @@ export interface GridProps {
   handle: RefObject<ListHandle | null>;
 }
 
-const rowPx = 24;
+const leastRowPx = 24;
 const headerPx = 28;
 const indexPx = 104;
 /** At least. */
@@ -34,6 +35,7 @@ const maxColumns = 50;
 
 export function Grid({ rows, active, selected, inSight, onActive, onOpen, onSort, handle }: GridProps) {
   const { view } = rows;
+  const rowPx = useRowPx("result-grid", leastRowPx);
   const columns = rows.columns.slice(0, maxColumns);
   const heads =
     columns.length > 0 ? columns.map((name) => ({ sort: `.${name}`, label: shown(name, 100) })) : [valueHead()];

@@ -22,6 +22,10 @@ const stateSchema = v.object({
   tab: v.nullable(v.picklist(tabIds)),
   view: v.object({ sort: v.string(), descending: v.boolean(), filter: v.string(), failuresOnly: v.boolean() }),
   logFilter: logFilterSchema,
+  /** Time of the first line of the log in sight; null while its end is followed. */
+  logFromMs: v.nullable(v.number()),
+  /** How far the tabs that scroll as a whole are scrolled. */
+  scrolledPx: v.object({ failures: v.number(), activity: v.number() }),
 });
 
 export const pageState = new PageState(stateSchema, {
@@ -30,4 +34,6 @@ export const pageState = new PageState(stateSchema, {
   tab: null,
   view: defaultView,
   logFilter: noLogFilter,
+  logFromMs: null,
+  scrolledPx: { failures: 0, activity: 0 },
 });
