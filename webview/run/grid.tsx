@@ -18,6 +18,8 @@ export interface GridProps {
   selected: number | null;
   inSight: number | null;
   onActive: (position: number) => void;
+  /** The row at the top is another. */
+  onFirst: (position: number) => void;
   onOpen: (position: number) => void;
   onSort: (order: Pick<ResultView, "sort" | "descending">) => void;
   handle: RefObject<ListHandle | null>;
@@ -33,7 +35,7 @@ const maxCellChars = 500;
 /** More than that nobody reads, and each is an element in every row. */
 const maxColumns = 50;
 
-export function Grid({ rows, active, selected, inSight, onActive, onOpen, onSort, handle }: GridProps) {
+export function Grid({ rows, active, selected, inSight, onActive, onFirst, onOpen, onSort, handle }: GridProps) {
   const { view } = rows;
   const rowPx = useRowPx("result-grid", leastRowPx);
   const columns = rows.columns.slice(0, maxColumns);
@@ -110,7 +112,10 @@ export function Grid({ rows, active, selected, inSight, onActive, onOpen, onSort
       onOpen={onOpen}
       selected={selected}
       inSight={inSight}
-      onWindow={(first, last) => rows.look(first, last)}
+      onWindow={(first, last) => {
+        rows.look(first, last);
+        onFirst(first);
+      }}
       handle={handle}
     />
   );

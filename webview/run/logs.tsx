@@ -24,7 +24,8 @@ export function Logs({ logs, isLive }: { logs: LogStore; isLive: boolean }) {
   useObservable(logs);
   const rowPx = useRowPx("log-grid", leastRowPx);
   const { shown, gone } = logs;
-  const last = Math.max(0, shown.length - 1);
+  const count = shown.length;
+  const last = Math.max(0, count - 1);
   /** Counted from the first line that was ever shown: older ones go, and the line that has the focus keeps it. */
   const [active, setActive] = useState<number | null>(null);
   const list = useRef<ListHandle | null>(null);
@@ -34,11 +35,10 @@ export function Logs({ logs, isLive }: { logs: LogStore; isLive: boolean }) {
   useEffect(() => {
     const fromMs = leftAtMs.current;
     if (fromMs === null) return;
-    const position = shown.findIndex(({ timeMs }) => timeMs >= fromMs);
-    if (position === -1) return;
-    leftAtMs.current = null;
-    list.current?.showFirst(position);
-  }, [shown.length]);
+    // More lines may have come since this was drawn, which the list does not know of yet.
+    const position = shown.findIndex(({ timeMs }, at) => at < count && timeMs >= fromMs);
+    if (position >= 0 && list.current?.showFirst(position)) leftAtMs.current = null;
+  }, [count]);
   const keepPlace = (first: number) => {
     if (!follows && leftAtMs.current === null) pageState.update({ logFromMs: shown[first]?.timeMs ?? null });
   };
@@ -116,7 +116,7 @@ export function Logs({ logs, isLive }: { logs: LogStore; isLive: boolean }) {
           label={t("Log")}
           class="log-grid"
           style={{ ...columns, "--chars": `${Math.min(maxWidthChars, logs.widestChars) + 2}ch` }}
-          count={shown.length}
+          count={count}
           rowPx={rowPx}
           headerPx={headerPx}
           columns={heads.length}

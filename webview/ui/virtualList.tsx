@@ -40,8 +40,8 @@ export interface VirtualListProps {
 
 export interface ListHandle {
   show(index: number): void;
-  /** Scrolls until the row is the first in sight. */
-  showFirst(index: number): void;
+  /** Scrolls until the row is the first in sight; false when there are too few below it for that. */
+  showFirst(index: number): boolean;
   focus(): void;
 }
 
@@ -170,7 +170,10 @@ export function VirtualList(props: VirtualListProps) {
       const { topPx, extent } = now.current;
       moveTo(topToShow(index, topPx, extent), false);
     },
-    showFirst: (index) => moveTo(index * now.current.extent.rowPx, false),
+    showFirst: (index) => {
+      moveTo(index * now.current.extent.rowPx, false);
+      return now.current.topPx === index * now.current.extent.rowPx;
+    },
     focus: () => {
       takeFocus.current = true;
       // Drawing is what gives a row the focus.
