@@ -11,7 +11,7 @@ const million = 1_000_000;
 
 async function openResults(of: number, rowAt = row): Promise<Panel> {
   const panel = await lab.open("run", { answer: answers(of, rowAt) });
-  await panel.send(start, run({ total: of, accepted: of, done: of }));
+  await panel.send(start, connection(null), run({ total: of, accepted: of, done: of }));
   await panel.page.getByText("https://example.test/0", { exact: true }).waitFor();
   return panel;
 }
