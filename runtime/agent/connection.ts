@@ -255,10 +255,11 @@ export class Connection {
         await maps.watch(run, watchEveryMs, incoming);
         return { result: {} };
       },
-      "run.logs": async ({ run, follow }, incoming) => {
+      "run.logs": async ({ run, follow, tail, tailBytes }, incoming) => {
         await maps.record(run);
         const isLive = () => follow && (maps.isLive(run) || runs.get(run)?.state === "running");
-        for await (const lines of logs.read(run, isLive, incoming.signal)) await incoming.send({ lines });
+        const limit = tail === undefined ? undefined : { lines: tail, bytes: tailBytes };
+        for await (const item of logs.read(run, isLive, incoming.signal, limit)) await incoming.send(item);
         return { result: {} };
       },
       "changes.follow": async (_params, incoming) => {

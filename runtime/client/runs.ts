@@ -41,6 +41,18 @@ export interface ListOptions {
   before?: string;
 }
 
+export interface LogOptions {
+  /** Until the run has ended; the default. */
+  follow?: boolean;
+  /** Of the lines there are no more than this many, the newest. */
+  tail?: number;
+  /** Of their files no more than this, for a tail. */
+  tailBytes?: number;
+  /** With `tail`, how many older lines there are, before any line is given. */
+  onSkipped?: (lines: number) => void;
+  signal?: AbortSignal;
+}
+
 /** The record of what ran on a cluster. */
 export class Runs {
   readonly #session: Session;
@@ -165,11 +177,19 @@ export class Run<T = unknown> implements AsyncIterable<MapOutcome<T>> {
     return value.timeline;
   }
 
-  /** Lines that the run printed, in batches. With `follow` (default) until the run has ended. */
-  async *logs(options: { follow?: boolean; signal?: AbortSignal } = {}): AsyncGenerator<LogLine[], void, undefined> {
-    const { follow = true, signal } = options;
-    for await (const { value } of this.#session.stream("run.logs", { run: this.id, follow }, { signal }))
-      yield value.lines;
+  /** Lines that the run printed, in batches. */
+  async *logs(options: LogOptions = {}): AsyncGenerator<LogLine[], void, undefined> {
+    const { follow = true, tail, tailBytes, onSkipped, signal } = options;
+    const asked = {
+      run: this.id,
+      follow,
+      ...(tail === undefined ? {} : { tail }),
+      ...(tailBytes === undefined ? {} : { tailBytes }),
+    };
+    for await (const { value } of this.#session.stream("run.logs", asked, { signal })) {
+      if (value.skipped !== undefined) onSkipped?.(value.skipped);
+      if (value.lines.length > 0) yield value.lines;
+    }
   }
 
   /** The record whenever it changed, until the run has ended. */

@@ -348,9 +348,18 @@ export const agentMethods = {
   },
   /** A record now, then one whenever it changed, at most ten a second, until the run ended. */
   "run.watch": { params: v.object({ run: runId }), item: v.object({ record: runSchema }), result: nothing },
+  /**
+   * With `tail` no more than that many of the lines there are, the newest, in `tailBytes` of their files; the first
+   * item then says how many were skipped.
+   */
   "run.logs": {
-    params: v.object({ run: runId, follow: v.boolean() }),
-    item: v.object({ lines: v.array(logLineSchema) }),
+    params: v.object({
+      run: runId,
+      follow: v.boolean(),
+      tail: v.optional(count),
+      tailBytes: v.optional(count),
+    }),
+    item: v.object({ lines: v.array(logLineSchema), skipped: v.optional(count) }),
     result: nothing,
   },
   /**

@@ -140,6 +140,17 @@ describe("the form of a call", () => {
     await panel.page.getByRole("alert").getByText("The cluster is away.").waitFor();
   });
 
+  it("says when a text is too long to be sent", async () => {
+    await using panel = await openForm(callForm);
+    await field(panel, "options").fill(`"${"x".repeat(2_000_000)}"`);
+    await panel.page.locator("#parameter-4-problem").getByText("This is too long: at most 2,000,000").waitFor();
+    await using map = await openForm({ ...mapForm, source: { kind: "paste", text: "" } });
+    await field(map, "Inputs as text").fill(`"${"x".repeat(2_000_000)}"`);
+    await map.page.locator("#source-problem").getByText("Use a file.").waitFor();
+    await field(map, "Inputs as text").press("Control+Enter");
+    expect(map.sent.filter(({ type }) => type !== "ready")).toEqual([]);
+  });
+
   it("is as it was left when the page comes back, but not in the form of another function", async () => {
     await using panel = await openForm(callForm);
     await field(panel, "url").fill("kept");

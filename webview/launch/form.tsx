@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { listen, post } from "../host.ts";
-import type { LaunchForm } from "../messages.ts";
+import { type LaunchForm, maxTextChars } from "../messages.ts";
 import { t } from "../text.ts";
 import { shown } from "../ui/format.ts";
 import { Icon } from "../ui/icon.tsx";
@@ -16,6 +16,8 @@ import { Source } from "./source.tsx";
 /** The form for one function: what to call it with, or what to map it over. */
 
 const optionNames: readonly MapOptionName[] = ["replicas", "concurrency", "retries", "timeoutSeconds"];
+/** Where the keys have other names. */
+const isMac = navigator.userAgent.includes("Macintosh");
 
 export function Form({ form }: { form: LaunchForm }) {
   const [entries, setEntries] = useState<Entries>(() => entriesFor(form));
@@ -65,7 +67,7 @@ export function Form({ form }: { form: LaunchForm }) {
   /** The fields that are not right, from the top. */
   const wrongFields = isMap
     ? [
-        ...(sourceText.trim() === "" || sourceProblem !== null ? ["source"] : []),
+        ...(sourceText.trim() === "" || sourceText.length > maxTextChars || sourceProblem !== null ? ["source"] : []),
         ...optionNames.filter((name) => optionProblem(name, entries.map[name]) !== undefined),
       ]
     : form.parameters.flatMap(({ field }, number) =>
@@ -177,7 +179,7 @@ export function Form({ form }: { form: LaunchForm }) {
           look="primary"
           icon={isMap ? "run-all" : "play"}
           label={isMap ? t("Map") : t("Run")}
-          title={t("Ctrl+Enter")}
+          title={isMac ? "⌘Enter" : t("Ctrl+Enter")}
           disabled={isSent}
           onPress={submit}
         />

@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { listen, post } from "../host.ts";
-import type { SourceKind } from "../messages.ts";
+import { maxTextChars, type SourceKind } from "../messages.ts";
 import { counted, t } from "../text.ts";
 import { shown } from "../ui/format.ts";
 import { formatCount } from "../ui/numbers.ts";
@@ -33,11 +33,14 @@ let lastRequest = 0;
 
 export function Source({ kind, text, onChange, onProblem, isMissed, controlRef }: SourceProps) {
   const isEmpty = text.trim() === "";
+  const isTooLong = text.length > maxTextChars;
   const isTyping = useRef(false);
   const [typed, setTyped] = useState(0);
   const isHeldBack = kind === "export" && isTyping.current;
-  const preview = usePreview(kind, text, isHeldBack, typed);
-  const found = preview?.problem ?? null;
+  const preview = usePreview(kind, isTooLong ? "" : text, isHeldBack, typed);
+  const found = isTooLong
+    ? t("This is too long: at most {0} characters can be given here. Use a file.", formatCount(maxTextChars))
+    : (preview?.problem ?? null);
   useEffect(() => onProblem(found), [found]);
   const problem = found ?? (isMissed && isEmpty ? t("Say which inputs to map.") : null);
   const words = wordsOf(kind);
@@ -86,7 +89,7 @@ export function Source({ kind, text, onChange, onProblem, isMissed, controlRef }
           </div>
         )}
       </FieldFrame>
-      <PreviewArea preview={preview} isEmpty={isEmpty} isHeldBack={isHeldBack} />
+      {!isTooLong && <PreviewArea preview={preview} isEmpty={isEmpty} isHeldBack={isHeldBack} />}
     </section>
   );
 }
