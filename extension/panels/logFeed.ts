@@ -71,7 +71,12 @@ export class LogFeed {
       };
       this.#isReset = false;
       this.#next = first + lines.length;
-      await this.#page.deliver(message);
+      try {
+        await this.#page.deliver(message);
+      } catch {
+        // The page is gone; the next one is sent everything anew.
+        break;
+      }
     }
     if (turn === this.#turn) this.#isSending = false;
   }

@@ -168,7 +168,7 @@ describe("the log as the extension sends it", () => {
       feed.changed();
       if (from % 10_000 === 0) await new Promise((resolve) => setTimeout(resolve, 20));
     }
-    await panel.page.getByText(`line ${of - 1} of the log`).waitFor();
+    await panel.page.getByText(`line ${of - 1} of the log`).waitFor({ timeout: 45_000 });
     const rows = await rowCount(panel);
     expect(rows + (await missing(panel))).toBe(of);
     expect(rows).toBeGreaterThanOrEqual(Math.min(kept, of));
