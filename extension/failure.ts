@@ -5,7 +5,18 @@ import { type About, isForEditors, type Remedy, remedyOf } from "./remedy.ts";
 
 /** Tells of an error: its cause, what to do, one action at most and a way to the log. */
 
-export async function tell(farcall: Farcall, tried: string, error: unknown, about: About = {}): Promise<void> {
+interface Action {
+  title: string;
+  run: () => unknown;
+}
+
+/** `action` is offered in place of what generally helps against such an error. */
+export async function tell(
+  farcall: Farcall,
+  tried: string,
+  error: unknown,
+  about: About & { action?: Action } = {},
+): Promise<void> {
   if (isCancellation(error)) {
     farcall.log.info(`${tried} — cancelled`);
     return;
@@ -15,7 +26,7 @@ export async function tell(farcall: Farcall, tried: string, error: unknown, abou
   const causes = causesOf(error);
   for (const cause of causes) farcall.log.error(`caused by ${cause.stack ?? cause.message}`);
   const remedy = remedyOf(error, about);
-  const action = remedy && actionOf(remedy);
+  const action = about.action ?? (remedy && actionOf(remedy));
   // What went wrong at first is often what helps, unless the error says it already.
   const root = causes.at(-1)?.message;
   const why = root === undefined || message.includes(root) ? "" : vscode.l10n.t(" Cause: {0}", firstLines(root));
@@ -47,7 +58,7 @@ export function guarded<A extends unknown[]>(
   return attempt;
 }
 
-function actionOf(remedy: Remedy): { title: string; run: () => unknown } {
+function actionOf(remedy: Remedy): Action {
   const command = (title: string, name: string, ...args: unknown[]) => ({
     title,
     run: () => vscode.commands.executeCommand(name, ...args),

@@ -59,9 +59,12 @@ export class Farcall implements vscode.Disposable {
   }
 
   /** Goes on sending the inputs of maps that the last window left unfinished. */
-  resumeUnfinished(): void {
-    if (!vscode.workspace.isTrusted || this.memory.unfinished().length === 0) return;
-    void import("./launch/launch.ts").then(({ resumeUnfinished }) => resumeUnfinished(this));
+  async resumeUnfinished(): Promise<void> {
+    if (!vscode.workspace.isTrusted) return;
+    const runs = await this.memory.unfinished.list();
+    if (runs.length === 0 || this.#stop.signal.aborted) return;
+    const { resumeUnfinished } = await import("./launch/feed.ts");
+    resumeUnfinished(this, runs);
   }
 
   dispose(): void {

@@ -9,7 +9,7 @@ import { registerEnvs } from "./envs/tree.ts";
 import { Farcall } from "./farcall.ts";
 import { registerLenses } from "./lenses/provider.ts";
 import { registerMarks } from "./marks.ts";
-import { registerRunPanels } from "./panels/panels.ts";
+import { registerPanels } from "./panels/panels.ts";
 import { registerRuns } from "./runs/tree.ts";
 import { registerStatus } from "./status.ts";
 
@@ -23,12 +23,12 @@ export function activate(context: ExtensionContext): void {
     registerClusters(farcall),
     registerEnvs(farcall),
     registerRuns(farcall),
-    registerRunPanels(farcall),
+    registerPanels(farcall),
     registerCommands(farcall),
     registerStatus(farcall),
     registerMarks(farcall),
   );
-  farcall.resumeUnfinished();
+  void farcall.resumeUnfinished();
   farcall.live.lookSoon();
 }
 

@@ -30,8 +30,11 @@ export function registerMarks(farcall: Farcall): vscode.Disposable {
 
 function mark(farcall: Farcall, cluster: string, record: RunRecord): void {
   const act = async () => {
-    const { Failures } = await import("./panels/failures.ts");
-    const failures = new Failures();
+    const [{ Failures }, { RunFiles }] = await Promise.all([
+      import("./panels/failures.ts"),
+      import("./panels/failureFiles.ts"),
+    ]);
+    const failures = new Failures(new RunFiles(() => record));
     const run = await (await farcall.cluster(cluster)).runs.open(record.id, { start: false });
     for await (const [error, index] of errorsOf(run)) failures.add(error, index);
     const { firstPlace } = failures;

@@ -1,8 +1,10 @@
+import { join } from "node:path";
 import type { ExtensionContext } from "vscode";
 import type { RunRecord } from "../runtime/index.ts";
 import type { MapForm, SourceKind } from "../webview/messages.ts";
+import { UnfinishedRuns } from "./launch/unfinished.ts";
 
-/** What the extension keeps between windows, in VS Code's own storage. */
+/** What the extension keeps between windows, in the storage that VS Code gives it. */
 
 export interface Remembered {
   /** Texts of the form's fields, newest first. */
@@ -13,28 +15,19 @@ export interface Remembered {
   cluster?: string;
 }
 
-/** A map whose inputs are still being sent. */
-export interface Unfinished {
-  run: string;
-  cluster: string;
-  file: string;
-  export: string;
-  /** Folder that the input and the env are relative to. */
-  folder: string;
-  env: string;
-  input: string;
-  options: Record<string, unknown>;
-}
-
 const keptArguments = 10;
 const keptRuns = 100;
 const keptTextChars = 20_000;
 
 export class Memory {
   readonly #context: ExtensionContext;
+  readonly unfinished: UnfinishedRuns;
 
   constructor(context: ExtensionContext) {
     this.#context = context;
+    // A window without a folder has no storage of its own.
+    const { fsPath } = context.storageUri ?? context.globalStorageUri;
+    this.unfinished = new UnfinishedRuns(join(fsPath, "unfinished"));
   }
 
   /** What was last entered for a function; `key` is its file and export. */
@@ -51,23 +44,6 @@ export class Memory {
       history = [texts, ...history.filter((each) => JSON.stringify(each) !== same)].slice(0, keptArguments);
     }
     await this.#context.workspaceState.update(`form:${key}`, { ...before, ...rest, history });
-  }
-
-  unfinished(): Unfinished[] {
-    return this.#context.workspaceState.get<Unfinished[]>("unfinished") ?? [];
-  }
-
-  async addUnfinished(map: Unfinished): Promise<void> {
-    await this.#context.workspaceState.update("unfinished", [
-      ...this.unfinished().filter(({ run }) => run !== map.run),
-      map,
-    ]);
-  }
-
-  async removeUnfinished(run: string): Promise<void> {
-    const before = this.unfinished();
-    const after = before.filter((each) => each.run !== run);
-    if (after.length < before.length) await this.#context.workspaceState.update("unfinished", after);
   }
 
   /** The runs of a cluster as last seen, for when it is not up. */

@@ -14,7 +14,10 @@ interface Node {
   [key: string]: unknown;
 }
 
-/** The English texts given to `vscode.l10n.t` in `extension/` and to `t` in `webview/`. Throws for one that is no literal. */
+/**
+ * The English texts given to `vscode.l10n.t` in `extension/` and to `t` and `counted` in `webview/`. Throws for one that
+ * is no literal.
+ */
 export function collectTexts(): string[] {
   const texts = new Set<string>();
   for (const file of globSync("{extension,webview}/**/*.{ts,tsx}", { cwd: root })) {
@@ -24,26 +27,33 @@ export function collectTexts(): string[] {
       plugins: file.endsWith("x") ? ["typescript", "jsx"] : ["typescript"],
     });
     visit(program as unknown as Node, (node) => {
-      if (node.type !== "CallExpression" || !translates(node["callee"] as Node, file)) return;
-      const [first] = node["arguments"] as Node[];
-      const text = first && literal(first);
-      // The wrapper itself passes on what it was given.
-      if (text === undefined && file === join("webview", "text.ts")) return;
-      if (text === undefined) throw new Error(`${file}: a text to translate is no literal`);
-      texts.add(text);
+      if (node.type !== "CallExpression") return;
+      const [from, to] = textArguments(node["callee"] as Node, file);
+      for (const argument of (node["arguments"] as Node[]).slice(from, to)) {
+        const text = literal(argument);
+        // The wrappers themselves pass on what they were given.
+        if (text === undefined && file === join("webview", "text.ts")) return;
+        if (text === undefined) throw new Error(`${file}: a text to translate is no literal`);
+        texts.add(text);
+      }
     });
   }
   return [...texts].sort();
 }
 
-function translates(callee: Node, file: string): boolean {
-  if (callee.type === "Identifier") return file.startsWith("webview") && callee["name"] === "t";
-  if (callee.type !== "MemberExpression") return false;
+/** Which arguments of a call are texts to translate: from, and to which one that is none. */
+function textArguments(callee: Node, file: string): [from: number, to: number] {
+  if (callee.type === "Identifier" && file.startsWith("webview")) {
+    if (callee["name"] === "t") return [0, 1];
+    if (callee["name"] === "counted") return [1, 3];
+  }
+  if (callee.type !== "MemberExpression") return [0, 0];
   const object = callee["object"] as Node;
-  const property = callee["property"] as Node;
-  return (
-    property["name"] === "t" && object.type === "MemberExpression" && (object["property"] as Node)["name"] === "l10n"
-  );
+  const isOurs =
+    (callee["property"] as Node)["name"] === "t" &&
+    object.type === "MemberExpression" &&
+    (object["property"] as Node)["name"] === "l10n";
+  return isOurs ? [0, 1] : [0, 0];
 }
 
 function literal(node: Node): string | undefined {

@@ -9,7 +9,9 @@ import * as v from "valibot";
  */
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
-const text = v.pipe(v.string(), v.maxLength(2_000_000));
+/** Of a text in a message. What a page would send must not be longer, or it is not heard. */
+export const maxTextChars = 2_000_000;
+const text = v.pipe(v.string(), v.maxLength(maxTextChars));
 const shortText = v.pipe(v.string(), v.maxLength(4_096));
 
 // ---- The run panel -------------------------------------------------------------------------------------------------
@@ -32,7 +34,7 @@ const runHeaderSchema = v.object({
   active: count,
   replicas: count,
   costUsd: v.number(),
-  /** Inputs per second over the last seconds; null when not known. */
+  /** Inputs per second: over the last seconds, and of what has ended on average; null when not known. */
   ratePerSecond: v.nullable(v.number()),
   /** Why the run as a whole failed, or what its function threw. */
   error: v.nullable(v.object({ message: text, hint: v.nullable(text) })),
@@ -107,6 +109,8 @@ const frameSchema = v.object({
   opens: v.boolean(),
 });
 const failureSchema = v.object({
+  /** The same for as long as the failures are of that kind. */
+  id: shortText,
   /** `TypeError: cannot read …` */
   title: text,
   count,
@@ -115,8 +119,8 @@ const failureSchema = v.object({
   frames: v.array(frameSchema),
   /** Lines of source around the place, each with its number; the marked one threw. */
   code: v.array(v.object({ line: count, text, marked: v.boolean() })),
-  /** What else the error says: its causes, Farcall's hint. */
-  details: v.array(text),
+  /** What else the error says; of members, `further` is the number of those that are not shown. */
+  details: v.array(v.object({ kind: v.picklist(["hint", "cause", "member", "further"]), text })),
 });
 export type FailureGroup = v.InferOutput<typeof failureSchema>;
 
@@ -133,6 +137,8 @@ const fieldSchema = v.variant("kind", [
     placeholder: text,
     /** Nothing but an array will do. */
     array: v.optional(v.boolean()),
+    /** What the parameter takes cannot be written as JSON. */
+    unsayable: v.optional(v.boolean()),
     optional: v.boolean(),
   }),
 ]);
@@ -162,13 +168,24 @@ export type MapForm = v.InferOutput<typeof mapFormSchema>;
 const sourceKinds = ["file", "glob", "export", "paste"] as const;
 export type SourceKind = (typeof sourceKinds)[number];
 
+/** What a form is about. The page keeps it, so that the form comes back when the window was reloaded. */
+export const launchTargetSchema = v.object({
+  mode: v.picklist(["call", "map"]),
+  /** Absolute path. */
+  path: shortText,
+  export: shortText,
+});
+
 const launchFormSchema = v.object({
+  target: launchTargetSchema,
   mode: v.picklist(["call", "map"]),
   name: shortText,
   /** Path of the file, as short as it can be. */
   file: shortText,
   signature: text,
   doc: text,
+  /** What a person should know before, such as parameters that a map leaves open; or empty. */
+  warning: text,
   parameters: v.array(parameterSchema),
   /** Arguments of earlier runs, newest first: for each parameter the text of its field. */
   history: v.array(v.array(text)),
@@ -223,10 +240,19 @@ export const toPage = v.variant("type", [
   v.object({ type: v.literal("tree"), request, nodes: v.array(treeNodeSchema), problem: v.nullable(text) }),
   /** What a finished call returned, as the root of a tree; null while there is none. */
   v.object({ type: v.literal("result"), root: v.nullable(treeNodeSchema) }),
-  /** With `reset` the lines begin anew. `dropped` counts older lines that are not kept. */
-  v.object({ type: v.literal("logs"), reset: v.boolean(), dropped: count, lines: v.array(logLineSchema) }),
-  /** `more` is true when only the first of many failures were read. */
-  v.object({ type: v.literal("failures"), groups: v.array(failureSchema), more: v.boolean() }),
+  /**
+   * With `reset` the lines begin anew. `dropped` counts lines that were left out right before these; what the page has
+   * is then older than anything that is kept. `kept` says how much the page is to keep.
+   */
+  v.object({
+    type: v.literal("logs"),
+    reset: v.boolean(),
+    dropped: count,
+    kept: v.object({ lines: count, chars: count }),
+    lines: v.array(logLineSchema),
+  }),
+  /** `more` is true when only the first of many failures were read; `others` were, but are of kinds that are not shown. */
+  v.object({ type: v.literal("failures"), groups: v.array(failureSchema), more: v.boolean(), others: count }),
 
   v.object({ type: v.literal("form"), form: launchFormSchema }),
   /** Answers `previewSource`. */
@@ -275,7 +301,7 @@ export const toExtension = v.variant("type", [
   }),
   /** The whole value in an editor. */
   v.object({ type: v.literal("openValue"), of: treeOf }),
-  v.object({ type: v.literal("openFrame"), failure: count, frame: count }),
+  v.object({ type: v.literal("openFrame"), failure: shortText, frame: count }),
   v.object({ type: v.literal("export"), format: v.picklist(["jsonl", "csv", "editor"]), view: viewSchema }),
   v.object({ type: v.literal("openFullLog") }),
   /** Tries at once to hear of the run; with `start` the cluster is started for it. */

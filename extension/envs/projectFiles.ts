@@ -18,8 +18,7 @@ export class ProjectFiles implements vscode.Disposable {
   readonly onDidChange = this.#changed.event;
   readonly #files = new Map<string, ProjectFile>();
   readonly #disposables: vscode.Disposable[];
-  /** Resolves when the files that were there at first have been read. */
-  readonly found: Promise<void>;
+  #found: Promise<void> | undefined;
 
   constructor() {
     const watcher = vscode.workspace.createFileSystemWatcher(pattern);
@@ -33,13 +32,21 @@ export class ProjectFiles implements vscode.Disposable {
         this.#files.delete(uri.fsPath);
         this.#changed.fire();
       }),
-      vscode.workspace.onDidGrantWorkspaceTrust(() => void this.#find()),
-      vscode.workspace.onDidChangeWorkspaceFolders(() => void this.#find()),
+      vscode.workspace.onDidGrantWorkspaceTrust(() => this.#findAgain()),
+      vscode.workspace.onDidChangeWorkspaceFolders(() => this.#findAgain()),
     ];
-    this.found = this.#find();
+  }
+
+  /**
+   * Resolves when the files that were there at first have been read. The first question has them looked for: a
+   * workspace is not searched for a view that nobody opens.
+   */
+  get found(): Promise<void> {
+    return (this.#found ??= this.#find());
   }
 
   get all(): ProjectFile[] {
+    void this.found;
     return [...this.#files.values()].sort((a, b) => a.file.localeCompare(b.file));
   }
 
@@ -49,6 +56,10 @@ export class ProjectFiles implements vscode.Disposable {
 
   dispose(): void {
     for (const each of this.#disposables) each.dispose();
+  }
+
+  #findAgain(): void {
+    if (this.#found) void this.#find();
   }
 
   async #find(): Promise<void> {

@@ -1,15 +1,12 @@
 import * as vscode from "vscode";
+import { envsFor } from "../envs/projectFiles.ts";
+import { tell } from "../failure.ts";
 import type { Farcall } from "../farcall.ts";
-import { functionsOf, isCode } from "../lenses/functions.ts";
-import type { ExportedFunction } from "../lenses/scanExports.ts";
-import { launchCall } from "./launch.ts";
+import { findTarget } from "./findTarget.ts";
+import { aboutOf, launchCall } from "./launch.ts";
+import { formKey } from "./places.ts";
 
 /** From "run this" to a form or, where nothing needs to be asked, to a run. */
-
-export interface Target {
-  document: vscode.TextDocument;
-  fn: ExportedFunction;
-}
 
 /** Without a function, the one at the cursor or one that is picked from the file. */
 export async function begin(
@@ -25,69 +22,30 @@ export async function begin(
   const target = await findTarget(mode, uri, exportPath);
   if (!target) return;
   if (mode === "call" && target.fn.params.length === 0) {
-    const file = target.document.fileName;
-    const { env, cluster } = farcall.memory.of(formKey(file, target.fn.exportPath));
-    await launchCall(farcall, {
-      file,
-      export: target.fn.exportPath,
-      args: [],
-      env: env ?? "default",
-      cluster: cluster ?? "local",
-    });
+    await callWithoutArguments(farcall, target.document.fileName, target.fn.exportPath);
     return;
   }
   const { openLaunchPanel } = await import("../panels/launchPanel.ts");
-  await openLaunchPanel(farcall, mode, target);
+  openLaunchPanel(farcall, mode, target);
 }
 
-export function formKey(file: string, exportPath: string): string {
-  return `${vscode.workspace.asRelativePath(file)}#${exportPath}`;
+async function callWithoutArguments(farcall: Farcall, file: string, exportPath: string): Promise<void> {
+  const key = formKey(file, exportPath);
+  const { env: before = "default", cluster = "local" } = farcall.memory.of(key);
+  const call = { file, export: exportPath, args: [], cluster };
+  try {
+    const env = await pickEnv(Object.keys(await envsFor(file)), before, exportPath);
+    if (env === undefined) return;
+    await farcall.memory.remember(key, { env, cluster });
+    await launchCall(farcall, { ...call, env });
+  } catch (error) {
+    void tell(farcall, vscode.l10n.t("Cannot run {0}.", exportPath), error, aboutOf(call));
+  }
 }
 
-async function findTarget(
-  mode: "call" | "map",
-  uri: vscode.Uri | undefined,
-  exportPath: string | undefined,
-): Promise<Target | undefined> {
-  const document = uri ? await vscode.workspace.openTextDocument(uri) : vscode.window.activeTextEditor?.document;
-  if (!document || !isCode(document)) {
-    void vscode.window.showInformationMessage(
-      vscode.l10n.t("Open a TypeScript or JavaScript file that exports a function."),
-    );
-    return undefined;
-  }
-  const all = (await functionsOf(document)).filter(({ callable }) => callable === true);
-  const functions = mode === "map" ? all.filter(({ params }) => params.length > 0) : all;
-  // Commands from a menu bring the file alone; from a lens also what was clicked.
-  if (typeof exportPath === "string") {
-    const fn = functions.find((each) => each.exportPath === exportPath);
-    if (fn) return { document, fn };
-  }
-  if (functions.length === 0) {
-    void vscode.window.showInformationMessage(
-      mode === "map" && all.length > 0
-        ? vscode.l10n.t(
-            "A map gives each input as the first argument, and no exported function of this file takes one.",
-          )
-        : vscode.l10n.t("This file exports no function. Put `export` before one to run it."),
-    );
-    return undefined;
-  }
-  const line =
-    vscode.window.activeTextEditor?.document === document ? vscode.window.activeTextEditor.selection.active.line : -1;
-  const items = functions.map((fn) => ({
-    label: fn.exportPath,
-    description: `(${fn.params.map(({ name, optional }) => (optional ? `${name}?` : name)).join(", ")})`,
-    ...(fn.doc ? { detail: fn.doc.split("\n")[0]! } : {}),
-    fn,
-  }));
-  // The function that the cursor is in comes first, ready to be taken with Enter.
-  const at = functions.findLastIndex((fn) => fn.at.line <= line);
-  if (at > 0) items.unshift(...items.splice(at, 1));
-  const picked = await vscode.window.showQuickPick(items, {
-    placeHolder: mode === "map" ? vscode.l10n.t("Map which function?") : vscode.l10n.t("Run which function?"),
-    matchOnDescription: true,
-    matchOnDetail: true,
-  });
-  return picked && { document, fn: picked.fn };
+/** Asked for where there is a choice, with the one of the last run ready to be taken with Enter. */
+async function pickEnv(names: string[], before: string, exportPath: string): Promise<string | undefined> {
+  if (names.length <= 1) return names[0] ?? "default";
+  const ordered = names.includes(before) ? [before, ...names.filter((name) => name !== before)] : names;
+  return vscode.window.showQuickPick(ordered, { placeHolder: vscode.l10n.t("Run {0} in which env?", exportPath) });
 }

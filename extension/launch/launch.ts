@@ -1,13 +1,14 @@
-import { dirname } from "node:path";
 import * as vscode from "vscode";
 import type { EnvSpec, MapOptions } from "../../runtime/index.ts";
 import { newRunId } from "../../runtime/spec/names.ts";
 import { envsFor } from "../envs/projectFiles.ts";
-import { isCancellation, tell } from "../failure.ts";
+import { tell } from "../failure.ts";
 import type { Farcall } from "../farcall.ts";
-import type { Unfinished } from "../memory.ts";
 import { besideColumn } from "../panels/placing.ts";
 import { openRunPanel } from "../panels/runPanel.ts";
+import { giveUp, holdFeed } from "./feed.ts";
+import { withCancellation } from "./notify.ts";
+import { saveFiles } from "./saveFiles.ts";
 import { openSource } from "./sources.ts";
 
 /** Begins calls and maps, and shows them. */
@@ -25,23 +26,20 @@ export interface CallLaunch extends What {
   timeoutMs?: number | undefined;
 }
 export interface MapLaunch extends What {
-  /** As `openSource` takes it. */
+  /** As `openSource` takes it. It stands in the record of the run, so paths in it are absolute. */
   input: string;
-  /** Folder that a relative input is meant from. */
+  /** Folder that a relative input of an old record is meant from. */
   folder: string;
   options: MapOptions;
 }
 
-/** A call that is quick needs no notification. */
-const quickMs = 700;
-
-/** Resolves when the call has begun, with the id of its run; undefined when it could not begin, which was told. */
-export async function launchCall(farcall: Farcall, call: CallLaunch): Promise<string | undefined> {
+/** Resolves when the call has begun, with the id of its run. Rejects when it could not begin. */
+export function launchCall(farcall: Farcall, call: CallLaunch): Promise<string> {
   const run = newRunId();
-  const began = Promise.withResolvers<string | undefined>();
-  void withCancellation(farcall, title(call), async (signal, report) => {
-    const { module } = await open(farcall, call, signal, report);
+  return begun(farcall, call, run, async (signal, report, onBegun) => {
+    const module = await openModule(farcall, call, signal, report);
     await module.find(call.export);
+    signal.throwIfAborted();
     const { timeoutMs } = call;
     const answer = module.call(call.export, call.args, {
       signal,
@@ -49,104 +47,93 @@ export async function launchCall(farcall: Farcall, call: CallLaunch): Promise<st
       detached: true,
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
     });
-    began.resolve(run);
-    show(farcall, call, run);
-    // What it threw is in its panel, and so is its result.
-    await answer.catch((error: unknown) => farcall.log.debug(`${title(call)}: ${String(error)}`));
-  })
-    .catch((error: unknown) => void tell(farcall, vscode.l10n.t("Cannot run {0}.", call.export), error, aboutOf(call)))
-    .finally(() => began.resolve(undefined));
-  return began.promise;
+    onBegun();
+    const isInPanel = show(farcall, call, run);
+    await answer.catch((error: unknown) => {
+      farcall.log.debug(`${title(call)}: ${String(error)}`);
+      // What it threw is in its panel, if it has one.
+      if (isInPanel || farcall.stopped.aborted) return;
+      const open = { title: vscode.l10n.t("Open Run"), run: () => openActive(farcall, call, run) };
+      void tell(farcall, vscode.l10n.t("{0} failed.", call.export), error, { ...aboutOf(call), action: open });
+    });
+  });
 }
 
 /** As `launchCall`. The inputs are sent behind its back. */
-export async function launchMap(farcall: Farcall, map: MapLaunch): Promise<string | undefined> {
+export function launchMap(farcall: Farcall, map: MapLaunch): Promise<string> {
   const run = newRunId();
-  const began = Promise.withResolvers<string | undefined>();
-  void withCancellation(farcall, title(map), (signal, report) =>
-    feed(farcall, map, run, signal, report, () => began.resolve(run)),
-  )
-    .catch((error: unknown) => void tell(farcall, vscode.l10n.t("Cannot map {0}.", map.export), error, aboutOf(map)))
-    .finally(() => began.resolve(undefined));
-  return began.promise;
-}
-
-/** Maps whose inputs were not all sent when the last window was closed. */
-export function resumeUnfinished(farcall: Farcall): void {
-  for (const { run, ...map } of farcall.memory.unfinished()) {
-    const launch: MapLaunch = { ...map, options: map.options };
-    farcall.log.info(`Sending the rest of the inputs of ${run}`);
-    void feed(
-      farcall,
-      launch,
-      run,
-      farcall.stopped,
-      () => undefined,
-      () => undefined,
-    ).catch((error: unknown) => {
+  const unfinished = { run, cluster: map.cluster };
+  return begun(farcall, map, run, async (signal, report, onBegun) => {
+    using source = await openSource(map.input, { cwd: map.folder, home: await farcall.home(), signal });
+    const module = await openModule(farcall, map, signal, report);
+    await module.find(map.export);
+    await farcall.memory.unfinished.add(unfinished);
+    using _held = holdFeed(run);
+    if (signal.aborted) await farcall.memory.unfinished.remove(run);
+    signal.throwIfAborted();
+    const running = module.map(map.export, source.values, { ...map.options, run, input: map.input });
+    const cancel = () => {
+      // With the window goes the connection, but not the run.
+      if (!farcall.stopped.aborted) running.cancel().catch(() => undefined);
+    };
+    signal.addEventListener("abort", cancel, { once: true });
+    onBegun();
+    show(farcall, map, run);
+    try {
+      await running.accepted;
+      if (!farcall.stopped.aborted) await farcall.memory.unfinished.remove(run);
+    } catch (error) {
       if (farcall.stopped.aborted) return;
-      void farcall.memory.removeUnfinished(run);
-      void tell(farcall, vscode.l10n.t("Cannot send the rest of the inputs of {0}.", map.export), error, {
-        ...aboutOf(map),
-        run,
-      });
-    });
-  }
+      if (!(await hasEnded(farcall, map.cluster, run))) return void giveUp(farcall, unfinished, error);
+      await farcall.memory.unfinished.remove(run);
+      throw error;
+    } finally {
+      signal.removeEventListener("abort", cancel);
+    }
+  });
 }
 
-async function feed(
+/** With the run's id once `act` says that it has begun. What goes wrong afterwards is told. */
+function begun(
   farcall: Farcall,
-  map: MapLaunch,
+  what: What,
   run: string,
-  signal: AbortSignal,
-  report: (line: string) => void,
-  onBegun: () => void,
-): Promise<void> {
-  using source = await openSource(map.input, { cwd: map.folder, signal });
-  const { module } = await open(farcall, map, signal, report);
-  await module.find(map.export);
-  const unfinished: Unfinished = {
-    run,
-    cluster: map.cluster,
-    file: map.file,
-    export: map.export,
-    folder: map.folder,
-    env: typeof map.env === "string" ? map.env : (map.env.name ?? "default"),
-    input: map.input,
-    options: { ...map.options },
-  };
-  if (typeof map.env === "string") await farcall.memory.addUnfinished(unfinished);
-  const running = module.map(map.export, source.values, { ...map.options, run, input: map.input });
-  const cancel = () => {
-    // With the window goes the connection, but not the run.
-    if (!farcall.stopped.aborted) running.cancel().catch(() => undefined);
-  };
-  signal.addEventListener("abort", cancel, { once: true });
-  onBegun();
-  show(farcall, map, run);
+  act: (signal: AbortSignal, report: (line: string) => void, onBegun: () => void) => Promise<void>,
+): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let hasBegun = false;
+    const onBegun = () => {
+      hasBegun = true;
+      resolve(run);
+    };
+    withCancellation(farcall, title(what), (signal, report) => act(signal, report, onBegun)).catch((error: unknown) => {
+      if (hasBegun) void tell(farcall, vscode.l10n.t("Cannot map {0}.", what.export), error, aboutOf(what));
+      else reject(error);
+    });
+  });
+}
+
+/** False also when nobody can be asked. */
+async function hasEnded(farcall: Farcall, cluster: string, run: string): Promise<boolean> {
   try {
-    await running.accepted;
-    if (!farcall.stopped.aborted) await farcall.memory.removeUnfinished(run);
-  } catch (error) {
-    if (farcall.stopped.aborted) return;
-    await farcall.memory.removeUnfinished(run);
-    throw error;
-  } finally {
-    signal.removeEventListener("abort", cancel);
+    const { record } = await (await farcall.cluster(cluster)).runs.open(run);
+    return record.endedAtMs !== null;
+  } catch {
+    return false;
   }
 }
 
-async function open(farcall: Farcall, what: What, signal: AbortSignal, report: (line: string) => void) {
-  await saveOpenFiles(what.file);
+async function openModule(farcall: Farcall, what: What, signal: AbortSignal, report: (line: string) => void) {
+  await saveFiles();
   const cluster = await farcall.cluster(what.cluster);
   const env = typeof what.env === "string" ? await namedEnv(what.file, what.env) : what.env;
   const module = await cluster.openModule(what.file, { env, signal, onProgress: report });
   farcall.problems.clear(functionLabel(what));
-  return { module };
+  return module;
 }
 
 /** For what is offered beside an error. */
-function aboutOf({ cluster, file }: What): { cluster: string; file: string } {
+export function aboutOf({ cluster, file }: { cluster: string; file: string }): { cluster: string; file: string } {
   return { cluster, file };
 }
 
@@ -161,78 +148,26 @@ async function namedEnv(file: string, name: string): Promise<EnvSpec> {
   throw new Error(vscode.l10n.t("There is no env {0} in farcall.json any more.", name));
 }
 
-/** The bundler reads files, so what was typed must be in them. */
-async function saveOpenFiles(file: string): Promise<void> {
-  const folder = vscode.workspace.getWorkspaceFolder(vscode.Uri.file(file))?.uri.fsPath ?? dirname(file);
-  const dirty = vscode.workspace.textDocuments.filter(
-    ({ isDirty, isUntitled, uri }) => isDirty && !isUntitled && uri.scheme === "file" && uri.fsPath.startsWith(folder),
-  );
-  await Promise.all(dirty.map((document) => document.save()));
-}
-
-function show(farcall: Farcall, what: What, run: string): void {
-  const { cluster } = what;
+/** Whether it is in a panel now; otherwise it was told of, with a way to its panel. */
+function show(farcall: Farcall, what: What, run: string): boolean {
   farcall.live.refresh();
   const where = vscode.workspace.getConfiguration("farcall").get<string>("afterLaunch", "panelBeside");
   if (where !== "notification") {
-    openRunPanel(
-      farcall,
-      cluster,
-      run,
-      where === "panel" ? vscode.ViewColumn.Active : besideColumn(),
-      functionLabel(what),
-    );
-    return;
+    const column = where === "panel" ? vscode.ViewColumn.Active : besideColumn();
+    openRunPanel(farcall, what.cluster, run, column, functionLabel(what));
+    return true;
   }
   const open = vscode.l10n.t("Open Run");
   void vscode.window.showInformationMessage(vscode.l10n.t("The run has begun."), open).then((picked) => {
-    if (picked === open) openRunPanel(farcall, cluster, run, vscode.ViewColumn.Active);
+    if (picked === open) openActive(farcall, what, run);
   });
+  return false;
+}
+
+function openActive(farcall: Farcall, { cluster }: What, run: string): void {
+  openRunPanel(farcall, cluster, run, vscode.ViewColumn.Active);
 }
 
 function title({ export: name }: What): string {
   return vscode.l10n.t("Running {0}", name);
-}
-
-/** A notification with Cancel, once it has taken longer than a moment. */
-async function withCancellation(
-  farcall: Farcall,
-  titleText: string,
-  act: (signal: AbortSignal, report: (line: string) => void) => Promise<void>,
-): Promise<void> {
-  const stop = new AbortController();
-  let progress: vscode.Progress<{ message?: string }> | undefined;
-  let last = "";
-  const report = (line: string) => {
-    farcall.log.info(line);
-    last = line.slice(0, 100);
-    progress?.report({ message: last });
-  };
-  // Closing the window must not cancel what was begun: only the person does.
-  const work = act(stop.signal, report);
-  const settled = work.then(
-    () => undefined,
-    () => undefined,
-  );
-  const isQuick = await Promise.race([
-    settled.then(() => true),
-    new Promise<boolean>((resolve) => setTimeout(() => resolve(false), quickMs)),
-  ]);
-  if (!isQuick) {
-    void vscode.window.withProgress(
-      { location: vscode.ProgressLocation.Notification, title: titleText, cancellable: true },
-      async (given, token) => {
-        progress = given;
-        if (last !== "") given.report({ message: last });
-        token.onCancellationRequested(() => stop.abort());
-        await settled;
-      },
-    );
-  }
-  try {
-    await work;
-  } catch (error) {
-    if (stop.signal.aborted && (isCancellation(error) || error === stop.signal.reason)) return;
-    throw error;
-  }
 }

@@ -1,9 +1,9 @@
-import { dirname } from "node:path";
 import * as vscode from "vscode";
 import type { RunRequest as AgentRequest } from "../../runtime/index.ts";
 import type { Farcall } from "../farcall.ts";
 import { asCommand, asScript, type RunRequest } from "../runs/repeat.ts";
 import { launchCall, launchMap } from "./launch.ts";
+import { folderOf } from "./places.ts";
 
 /** A run once more: here, as a program, or as a line of a terminal. */
 
@@ -12,7 +12,7 @@ async function requestOf(farcall: Farcall, cluster: string, run: string): Promis
   return open.request();
 }
 
-export async function repeat(farcall: Farcall, cluster: string, run: string): Promise<string | undefined> {
+export async function repeat(farcall: Farcall, cluster: string, run: string): Promise<string> {
   if (!vscode.workspace.isTrusted) throw new Error(vscode.l10n.t("Nothing of this folder runs before you trust it."));
   const request = await requestOf(farcall, cluster, run);
   const what = { cluster, file: request.file, export: request.export, env: request.env };
@@ -22,6 +22,9 @@ export async function repeat(farcall: Farcall, cluster: string, run: string): Pr
   }
   if (request.input === undefined) {
     throw new Error(vscode.l10n.t("The inputs of this run came from a program, which has to map them again."));
+  }
+  if (request.input === "-") {
+    throw new Error(vscode.l10n.t("The inputs of this run came through a pipe and were not kept."));
   }
   return launchMap(farcall, {
     ...what,
@@ -49,8 +52,4 @@ export async function copyAs(farcall: Farcall, cluster: string, run: string, how
     const language = how === "script" ? "typescript" : "shellscript";
     await vscode.window.showTextDocument(await vscode.workspace.openTextDocument({ content: text, language }));
   });
-}
-
-function folderOf(file: string): string {
-  return vscode.workspace.getWorkspaceFolder(vscode.Uri.file(file))?.uri.fsPath ?? dirname(file);
 }

@@ -7,8 +7,11 @@ export type Field = { optional: boolean } & (
   | { kind: "number"; integer?: boolean }
   | { kind: "checkbox" }
   | { kind: "choice"; values: ChoiceValue[] }
-  /** `array`: nothing but an array will do, as for a rest parameter. */
-  | { kind: "json"; placeholder: string; array?: boolean }
+  /**
+   * `array`: nothing but an array will do, as for a rest parameter. `unsayable`: what the parameter takes cannot be
+   * written as JSON, so whatever is typed is something else.
+   */
+  | { kind: "json"; placeholder: string; array?: boolean; unsayable?: boolean }
 );
 
 export type FieldErrorCode = "number" | "integer" | "json" | "required" | "array" | "choice";

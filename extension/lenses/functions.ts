@@ -1,6 +1,5 @@
-import { readFileSync, statSync } from "node:fs";
-import { dirname, join } from "node:path";
 import * as vscode from "vscode";
+import { readBeside } from "./readBeside.ts";
 import type { ExportedFunction } from "./scanExports.ts";
 
 /** The exported functions of documents. The parser is loaded at the first question. */
@@ -33,26 +32,4 @@ export async function functionsOf(document: vscode.TextDocument): Promise<readon
 
 export function forget(document: vscode.TextDocument): void {
   void cache?.then((scans) => scans.forget(document.uri.toString()));
-}
-
-const endings = ["", ".ts", ".tsx", ".mts", ".cts", ".js", ".jsx", ".mjs", ".cjs", "/index.ts", "/index.js"];
-const maxBytes = 512 * 1024;
-
-/** The text of a module that stands beside another, for `export { a } from "./x"`; nothing of packages. */
-function readBeside(file: string, specifier: string): string | undefined {
-  if (!specifier.startsWith(".")) return undefined;
-  const path = join(dirname(file), specifier);
-  const candidates = [
-    ...(/\.[cm]?jsx?$/.test(path) ? [path.replace(/js(x?)$/, "ts$1")] : []),
-    ...endings.map((ending) => path + ending),
-  ];
-  for (const candidate of candidates) {
-    try {
-      const found = statSync(candidate);
-      if (found.isFile() && found.size <= maxBytes) return readFileSync(candidate, "utf8");
-    } catch {
-      // The next one, then.
-    }
-  }
-  return undefined;
 }

@@ -1,6 +1,6 @@
 import { parseField, refused, type ChoiceValue, type Field, type FieldError } from "./fields.ts";
 import type { Param } from "./signature.ts";
-import { shapeOf, type Shape } from "./typeShape.ts";
+import { isUnsayable, shapeOf, type Shape } from "./typeShape.ts";
 
 /** What a form asks for each parameter of a function, and the arguments that come of it. */
 
@@ -15,6 +15,11 @@ export function fieldOf(param: FieldInput): Field {
   const members = shape.is === "union" ? shape.of : [shape];
   const defined = members.filter(({ is }) => is !== "undefined");
   const optional = param.optional || defined.length < members.length;
+  if (defined.length > 0 && defined.every(isUnsayable)) {
+    // An example would have to be wrong where the whole value cannot be said.
+    const placeholder = defined.every(({ is }) => is === "unsayable") ? "" : exampleOf(param);
+    return { kind: "json", placeholder, unsayable: true, optional };
+  }
   return { ...fieldOfShapes(defined, exampleOf(param)), optional };
 }
 

@@ -26,6 +26,7 @@ export class ReExports {
   readonly #depth: number;
   readonly #find: Find;
   readonly #modules = new Map<string, Found[]>();
+  #wereAsked = false;
 
   constructor(readModule: ReadModule | undefined, language: ScanLanguage, depth: number, find: Find) {
     this.#readModule = readModule;
@@ -34,8 +35,14 @@ export class ReExports {
     this.#find = find;
   }
 
+  /** Whether something is passed on from another module. */
+  get wereAsked(): boolean {
+    return this.#wereAsked;
+  }
+
   /** The function of that name in the other module, or the static methods of the class of that name. */
   of({ specifier, name }: Imported): Found[] {
+    this.#wereAsked = true;
     let all = this.#modules.get(specifier);
     if (!all) this.#modules.set(specifier, (all = this.#exportsOf(specifier)));
     return all.filter(({ names }) => names.includes(name));
@@ -56,7 +63,7 @@ export class ReExports {
 }
 
 /** `inner`, written in the module `outer`, as the module that wrote `outer` would write it. */
-function joined(outer: string, inner: string): string {
+export function joined(outer: string, inner: string): string {
   if (!/^\.\.?\//.test(inner) || !/^\.\.?\//.test(outer)) return inner;
   const parts: string[] = [];
   for (const part of [...outer.split("/").slice(0, -1), ...inner.split("/")]) {

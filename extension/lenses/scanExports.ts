@@ -1,5 +1,6 @@
 import { collectExports, type Found } from "./collect.ts";
 import { LineIndex, type TextPosition } from "./positions.ts";
+import { OtherModules } from "./otherModules.ts";
 import { ReExports, type FindResult, type ReadModule } from "./reExports.ts";
 import type { Param } from "./signature.ts";
 import { parseBeforeError, parseModule, type ScanLanguage } from "./syntax.ts";
@@ -56,6 +57,8 @@ const maxLength = 2 * 1024 * 1024;
 const maxLineLength = 20_000;
 const reservedStatics = new Set(["length", "name", "prototype"]);
 
+const others = new OtherModules();
+
 /** Never throws. */
 export function scanExports(text: string, language: ScanLanguage, options: ScanOptions = {}): ScanResult {
   const result = find(text, language, options, 0);
@@ -68,13 +71,26 @@ export function scanExports(text: string, language: ScanLanguage, options: ScanO
 }
 
 function find(text: string, language: ScanLanguage, options: ScanOptions, depth: number): FindResult | undefined {
-  const { fileName = "", readModule } = options;
+  const scan = () => scanModule(text, language, options, depth);
+  return depth === 0 ? scan() : others.find(text, language, options.fileName ?? "", scan);
+}
+
+function scanModule(
+  text: string,
+  language: ScanLanguage,
+  { fileName = "", readModule }: ScanOptions,
+  depth: number,
+): (FindResult & { isWhole: boolean }) | undefined {
   if (!isScanned(text)) return undefined;
   // Nothing can be exported without the word, in any kind of module.
-  if (/\.d(\.\w+)?\.[cm]?ts$/.test(fileName) || !text.includes("export")) return { found: [], errors: 0 };
+  if (/\.d(\.\w+)?\.[cm]?ts$/.test(fileName) || !text.includes("export")) {
+    return { found: [], errors: 0, isWhole: true };
+  }
   const parsed = parseModule(text, language, fileName) ?? parseBeforeError(text, language, fileName);
+  if (!parsed) return undefined;
   const reExports = new ReExports(readModule, language, depth, find);
-  return parsed && { found: collectExports(text, parsed, reExports), errors: parsed.errors };
+  const found = collectExports(text, parsed, reExports);
+  return { found, errors: parsed.errors, isWhole: !reExports.wereAsked };
 }
 
 function isScanned(text: string): boolean {

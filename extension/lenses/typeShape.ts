@@ -3,7 +3,8 @@ import { keyName, parseType, unwrap, type Of, type TypeNode } from "./syntax.ts"
 /** The text of a type, read as far as a form can use it. */
 
 export type Shape =
-  | { is: "string" | "number" | "integer" | "boolean" | "undefined" | "unknown" }
+  /** `unsayable` is what JSON has no way to say, such as a function, a bigint or a Map. */
+  | { is: "string" | "number" | "integer" | "boolean" | "undefined" | "unknown" | "unsayable" }
   | { is: "literal"; value: string | number | boolean | null }
   | { is: "array"; of: Shape }
   | { is: "tuple"; of: Shape[] }
@@ -11,6 +12,7 @@ export type Shape =
   | { is: "union"; of: Shape[] };
 
 const unknown: Shape = { is: "unknown" };
+const unsayable: Shape = { is: "unsayable" };
 const maxDepth = 20;
 
 /** Never throws; what is not understood is `unknown`. */
@@ -30,6 +32,14 @@ const named: Record<string, Shape> = {
 };
 const transparent = new Set(["Readonly", "Partial", "Required", "NonNullable", "Awaited"]);
 const arrays = new Set(["Array", "ReadonlyArray", "Iterable"]);
+const unsayables = new Set(
+  (
+    "Map Set WeakMap WeakSet ReadonlyMap ReadonlySet Date RegExp Promise Function Symbol BigInt URL Error Blob File " +
+    "ArrayBuffer SharedArrayBuffer DataView Buffer Int8Array Uint8Array Uint8ClampedArray Int16Array Uint16Array " +
+    "Int32Array Uint32Array Float32Array Float64Array BigInt64Array BigUint64Array AbortSignal ReadableStream " +
+    "AsyncIterable AsyncGenerator Generator"
+  ).split(" "),
+);
 
 function read(node: TypeNode, depth: number): Shape {
   if (depth > maxDepth) return unknown;
@@ -45,6 +55,11 @@ function read(node: TypeNode, depth: number): Shape {
     case "TSUndefinedKeyword":
     case "TSVoidKeyword":
       return { is: "undefined" };
+    case "TSFunctionType":
+    case "TSConstructorType":
+    case "TSBigIntKeyword":
+    case "TSSymbolKeyword":
+      return unsayable;
     case "TSNullKeyword":
       return { is: "literal", value: null };
     case "TSLiteralType":
@@ -132,7 +147,28 @@ function readReference({ typeName, typeArguments }: Of<TypeNode, "TSTypeReferenc
   if (arrays.has(name)) return { is: "array", of: first ? inner(first) : unknown };
   if (first && transparent.has(name)) return inner(first);
   if (name === "Record" && first && second) return readRecord(inner(first), inner(second));
+  if (unsayables.has(name)) return unsayable;
   return Object.hasOwn(named, name) ? named[name]! : unknown;
+}
+
+/** Whether no value of the shape can be written as JSON: it is, or must hold, what JSON cannot say. */
+export function isUnsayable(shape: Shape): boolean {
+  switch (shape.is) {
+    case "unsayable":
+      return true;
+    case "array":
+      return isUnsayable(shape.of);
+    case "tuple":
+      return shape.of.some(isUnsayable);
+    case "object":
+      return [...shape.of.values()].some(isUnsayable);
+    case "union": {
+      const given = shape.of.filter(({ is }) => is !== "undefined");
+      return given.length > 0 && given.every(isUnsayable);
+    }
+    default:
+      return false;
+  }
 }
 
 function readRecord(keys: Shape, value: Shape): Shape {

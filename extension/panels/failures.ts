@@ -1,62 +1,62 @@
-import { readFileSync, statSync } from "node:fs";
-import * as vscode from "vscode";
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
 import type { FailureGroup } from "../../webview/messages.ts";
+import { withoutReordering } from "../../webview/reordering.ts";
+import { framesOf, type Place } from "./frames.ts";
 import { cut, previewOf } from "./preview.ts";
 
 /** Failures grouped by what they say, each with the stack of the first and the lines of source it came from. */
 
-export interface Place {
-  file: string;
-  /** Both count from 1. */
-  line: number;
-  column: number;
+/** Which files a panel opens and reads lines of: stacks come from afar, and may name any. */
+export interface FailureFiles {
+  /** Whether it is a file of the user's that can be opened. */
+  isOwn(file: string): boolean;
+  /** Its path, as short as it can be. */
+  shorten(file: string): string;
 }
+
 interface Frame {
   name: string;
   place: string;
   at: Place | undefined;
 }
-interface Group {
-  title: string;
-  count: number;
-  indices: number[];
+interface Group extends Omit<FailureGroup, "frames"> {
   frames: Frame[];
-  code: FailureGroup["code"];
-  details: string[];
-  message: string;
 }
 
 const maxGroups = 200;
 const shownIndices = 10;
-const shownFrames = 20;
 const contextLines = 2;
-const maxFrameChars = 2_000;
 const maxTitleChars = 1_000;
-const maxSourceBytes = 4 * 1024 * 1024;
-const framePattern = /^\s*at (?:(.*?) \()?((?:\/|[A-Za-z]:\\)[^()]*?):(\d+):(\d+)\)?$/;
+const maxCauses = 4;
+const maxMembers = 10;
 
 export class Failures {
+  readonly #files: FailureFiles;
+  /** By what their titles have in common. */
   readonly #groups = new Map<string, Group>();
   /** Failures that were read. */
   read = 0;
+  /** Failures of further kinds, which are not shown. */
+  others = 0;
+
+  constructor(files: FailureFiles) {
+    this.#files = files;
+  }
 
   add(error: Error, index: number | undefined): void {
     this.read++;
-    const title = cut(`${error.name}: ${error.message}`, maxTitleChars);
+    const title = titleOf(error);
     const key = alike(title);
     let group = this.#groups.get(key);
     if (!group) {
-      if (this.#groups.size >= maxGroups) return;
-      const frames = framesOf(error);
-      group = {
-        title,
-        count: 0,
-        indices: [],
-        frames,
-        code: codeOf(frames),
-        details: detailsOf(error),
-        message: error.message,
-      };
+      if (this.#groups.size >= maxGroups) {
+        this.others++;
+        return;
+      }
+      const frames = this.#framesOf(error);
+      const code = codeOf(frames);
+      group = { id: idOf(key), title, count: 0, indices: [], frames, code, details: detailsOf(error) };
       this.#groups.set(key, group);
     }
     group.count++;
@@ -66,32 +66,28 @@ export class Failures {
   clear(): void {
     this.#groups.clear();
     this.read = 0;
+    this.others = 0;
   }
 
   /** The commonest first. */
   get groups(): FailureGroup[] {
-    return this.#sorted().map(({ title, count, indices, frames, code, details }) => ({
-      title,
-      count,
-      indices,
-      frames: frames.map(({ name, place, at }) => ({ name, place, opens: at !== undefined })),
-      code,
-      details,
+    return this.#sorted().map((group) => ({
+      ...group,
+      indices: [...group.indices],
+      frames: group.frames.map(({ name, place, at }) => ({ name, place, opens: at !== undefined })),
     }));
   }
 
   /** Where a frame that the page names lies. */
-  placeOf(failure: number, frame: number): Place | undefined {
-    return this.#sorted()[failure]?.frames[frame]?.at;
+  placeOf(id: string, frame: number): Place | undefined {
+    return [...this.#groups.values()].find((group) => group.id === id)?.frames[frame]?.at;
   }
 
-  /** The first place in a file of the workspace, of the commonest failure, to be marked there. */
+  /** The first place in a file of the user's, of the commonest failure, to be marked there. */
   get firstPlace(): { at: Place; message: string } | undefined {
     for (const { frames, title } of this.#sorted()) {
-      const frame = frames.find(
-        ({ at }) => at && vscode.workspace.getWorkspaceFolder(vscode.Uri.file(at.file)) && !isPackage(at.file),
-      );
-      if (frame?.at) return { at: frame.at, message: title };
+      const frame = frames.find(({ at }) => at && !isPackage(at.file));
+      if (frame?.at) return { at: frame.at, message: withoutReordering(title) };
     }
     return undefined;
   }
@@ -99,23 +95,28 @@ export class Failures {
   #sorted(): Group[] {
     return [...this.#groups.values()].sort((a, b) => b.count - a.count);
   }
+
+  #framesOf(error: Error): Frame[] {
+    return framesOf(error.stack ?? "").map(({ name, text, at }) => {
+      if (!at) return { name, place: text, at };
+      const place = `${this.#files.shorten(at.file)}:${at.line}:${at.column}`;
+      return { name, place, at: this.#files.isOwn(at.file) ? at : undefined };
+    });
+  }
 }
 
-/** Messages that differ in numbers and quoted texts only are of one group. */
+function titleOf(error: Error): string {
+  return cut(`${error.name}: ${error.message}`, maxTitleChars);
+}
+
+/** Messages that differ in numbers and quoted texts only are of one group. An apostrophe in a word is no quote. */
 function alike(title: string): string {
-  return title.replace(/"[^"]*"|'[^']*'|`[^`]*`/g, "…").replace(/\d+(?:\.\d+)?/g, "0");
+  return title.replace(/"[^"]*"|(?<!\w)'[^']*'(?!\w)|`[^`]*`/g, "…").replace(/\d+(?:\.\d+)?/g, "0");
 }
 
-function framesOf(error: Error): Frame[] {
-  const lines = (error.stack ?? "").split("\n").filter((line) => /^\s*at /.test(line) && line.length <= maxFrameChars);
-  return lines.slice(0, shownFrames).map((line) => {
-    const found = framePattern.exec(line);
-    if (!found) return { name: "", place: line.trim().replace(/^at /, ""), at: undefined };
-    const [, name = "", file = "", lineText, columnText] = found;
-    const at = { file, line: Number(lineText), column: Number(columnText) };
-    const place = `${vscode.workspace.asRelativePath(file)}:${at.line}:${at.column}`;
-    return { name, place, at: isPlainFile(file) ? at : undefined };
-  });
+/** The same whenever the failures are read, so that a page and what it asks for mean the same group. */
+function idOf(key: string): string {
+  return createHash("sha256").update(key).digest("base64url").slice(0, 20);
 }
 
 function codeOf(frames: readonly Frame[]): FailureGroup["code"] {
@@ -135,33 +136,30 @@ function codeOf(frames: readonly Frame[]): FailureGroup["code"] {
     .map((text, i) => ({ line: first + i, text: cut(text, 500), marked: first + i === at.line }));
 }
 
-function detailsOf(error: Error): string[] {
-  const details: string[] = [];
+/** What else an error says: Farcall's hint, the errors it gathers, its causes and what those gather. */
+function detailsOf(error: Error): FailureGroup["details"] {
+  const details: FailureGroup["details"] = [];
   const { hint } = error as { hint?: unknown };
-  if (typeof hint === "string") details.push(hint);
+  if (typeof hint === "string") details.push({ kind: "hint", text: cut(hint, maxTitleChars) });
+  details.push(...membersOf(error));
   let cause: unknown = error.cause;
-  for (let depth = 0; cause !== undefined && depth < 4; depth++) {
-    details.push(
-      vscode.l10n.t(
-        "Caused by {0}",
-        cut(cause instanceof Error ? `${cause.name}: ${cause.message}` : previewOf(cause), maxTitleChars),
-      ),
-    );
+  for (let depth = 0; cause !== undefined && depth < maxCauses; depth++) {
+    details.push({ kind: "cause", text: textOf(cause) }, ...membersOf(cause));
     cause = cause instanceof Error ? cause.cause : undefined;
   }
   return details;
 }
 
-/** Stacks come from afar: only plain files of a sensible size are read, in the workspace, and nothing on the network. */
-function isPlainFile(file: string): boolean {
-  if (/^[\\/]{2}/.test(file)) return false;
-  if (!vscode.workspace.getWorkspaceFolder(vscode.Uri.file(file))) return false;
-  try {
-    const found = statSync(file);
-    return found.isFile() && found.size <= maxSourceBytes;
-  } catch {
-    return false;
-  }
+function membersOf(error: unknown): FailureGroup["details"] {
+  if (!(error instanceof AggregateError)) return [];
+  const members: unknown[] = error.errors;
+  const shown = members.slice(0, maxMembers).map((each) => ({ kind: "member" as const, text: textOf(each) }));
+  const further = members.length - shown.length;
+  return further > 0 ? [...shown, { kind: "further", text: String(further) }] : shown;
+}
+
+function textOf(thrown: unknown): string {
+  return thrown instanceof Error ? titleOf(thrown) : previewOf(thrown, maxTitleChars);
 }
 
 function isPackage(file: string): boolean {

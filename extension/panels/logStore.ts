@@ -1,50 +1,41 @@
 import type { LogLine } from "../../runtime/index.ts";
+import { LineWindow } from "../../webview/lineWindow.ts";
 import type { PanelLogLine } from "../../webview/messages.ts";
 import { cut } from "./preview.ts";
 
-/** The newest lines of a run's log, for a page that comes and goes. */
+/** The newest lines of a run's log as its page takes them, for a page that comes and goes. */
 const maxLineChars = 10_000;
+/** Of all lines, so that panels of runs that print much do not fill the editor's memory. */
+const maxLogChars = 20_000_000;
 
-export class LogStore {
-  readonly #limit: number;
-  #lines: PanelLogLine[] = [];
-  #dropped = 0;
-
-  /** Keeps `limit` lines. */
-  constructor(limit: number) {
-    this.#limit = limit;
+export class LogStore extends LineWindow {
+  /** Keeps about `lines` lines. */
+  constructor(lines: number, chars: number = maxLogChars) {
+    super({ lines: Math.max(1, Math.floor(lines)), chars });
   }
 
-  get lines(): readonly PanelLogLine[] {
-    return this.#lines;
+  add(lines: readonly LogLine[]): void {
+    this.push(
+      lines.map(({ replica, stream, timeMs, index, text }) => ({
+        replica,
+        stream,
+        timeMs,
+        text: cut(text, maxLineChars),
+        ...(index === undefined ? {} : { index }),
+      })),
+    );
   }
 
-  /** Older lines that are not kept. */
-  get dropped(): number {
-    return this.#dropped;
-  }
-
-  /** Returns the lines as the page takes them. */
-  add(lines: readonly LogLine[]): PanelLogLine[] {
-    const taken = lines.map(({ replica, stream, timeMs, index, text }): PanelLogLine => ({
-      replica,
-      stream,
-      timeMs,
-      text: cut(text, maxLineChars),
-      ...(index === undefined ? {} : { index }),
-    }));
-    this.#lines.push(...taken);
-    // A little late, so that not every line moves all others.
-    if (this.#lines.length > this.#limit * 1.1) {
-      const over = this.#lines.length - this.#limit;
-      this.#dropped += over;
-      this.#lines = this.#lines.slice(over);
+  /** Lines from number `number` of the log on, or from the first one that is kept, as many as make a message. */
+  chunk(number: number, maxLines: number, maxChars: number): { first: number; lines: PanelLogLine[] } {
+    const first = Math.max(number, this.dropped);
+    const lines: PanelLogLine[] = [];
+    let chars = 0;
+    for (let at = first - this.dropped; at < this.lines.length && lines.length < maxLines && chars < maxChars; at++) {
+      const line = this.lines[at]!;
+      lines.push(line);
+      chars += line.text.length;
     }
-    return taken;
-  }
-
-  clear(): void {
-    this.#lines = [];
-    this.#dropped = 0;
+    return { first, lines };
   }
 }

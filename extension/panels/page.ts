@@ -3,10 +3,10 @@ import * as v from "valibot";
 import * as vscode from "vscode";
 import { toExtension, type ToExtension, type ToPage } from "../../webview/messages.ts";
 import type { Farcall } from "../farcall.ts";
+import { pageHtml } from "./pageHtml.ts";
 
 /**
- * A page in a webview: its HTML under a policy that lets in nothing but our own script and styles, and messages
- * that are checked on arrival. Messages to a page that is not there (hidden, or still loading) are dropped; when
+ * A page in a webview: its HTML, and messages that are checked on arrival. Messages to a page that is not there (hidden, or still loading) are dropped; when
  * it says `ready`, `onReady` sends everything anew.
  */
 export type PageKind = "run" | "launch";
@@ -57,10 +57,17 @@ export class Page implements vscode.Disposable {
   }
 
   post(message: ToPage): void {
+    void this.deliver(message);
+  }
+
+  /** Resolves when the page has been handed the message, at once when there is no page. */
+  async deliver(message: ToPage): Promise<void> {
     if (!this.#isReady) return;
-    void this.panel.webview.postMessage(message).then(undefined, (error: unknown) => {
+    try {
+      await this.panel.webview.postMessage(message);
+    } catch (error) {
       this.#farcall.log.debug(`A message was not taken: ${String(error)}`);
-    });
+    }
   }
 
   dispose(): void {
@@ -77,27 +84,12 @@ function strings(): Extract<ToPage, { type: "start" }>["strings"] {
 }
 
 function html(webview: vscode.Webview, folder: vscode.Uri, kind: PageKind): string {
-  const nonce = randomBytes(18).toString("base64");
   const at = (name: string) => webview.asWebviewUri(vscode.Uri.joinPath(folder, name)).toString();
-  const policy = [
-    "default-src 'none'",
-    `script-src 'nonce-${nonce}'`,
-    `style-src ${webview.cspSource}`,
-    `font-src ${webview.cspSource}`,
-    `img-src ${webview.cspSource}`,
-  ].join("; ");
-  return `<!DOCTYPE html>
-<html lang="${vscode.env.language}">
-<head>
-<meta charset="UTF-8">
-<meta http-equiv="Content-Security-Policy" content="${policy}">
-<meta name="viewport" content="width=device-width, initial-scale=1.0">
-<title>Farcall</title>
-<link rel="stylesheet" href="${at(`${kind}.css`)}">
-</head>
-<body data-vscode-context='{"preventDefaultContextMenuItems": true}'>
-<div id="app"></div>
-<script type="module" nonce="${nonce}" src="${at(`${kind}.js`)}"></script>
-</body>
-</html>`;
+  return pageHtml({
+    source: webview.cspSource,
+    style: at(`${kind}.css`),
+    script: at(`${kind}.js`),
+    nonce: randomBytes(18).toString("base64"),
+    language: vscode.env.language,
+  });
 }

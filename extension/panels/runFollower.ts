@@ -2,11 +2,13 @@ import * as vscode from "vscode";
 import type { Run, RunRecord, Timeline } from "../../runtime/index.ts";
 import { originOf } from "../../runtime/client/remoteErrors.ts";
 import { brokeOff } from "../../runtime/client/session.ts";
-import type { ConnectionProblem, PanelLogLine } from "../../webview/messages.ts";
+import type { ConnectionProblem } from "../../webview/messages.ts";
 import type { Farcall } from "../farcall.ts";
 import { hasEnded } from "../runs/states.ts";
+import { RunFiles } from "./failureFiles.ts";
 import { Failures } from "./failures.ts";
 import { LogStore } from "./logStore.ts";
+import { Rate } from "./rate.ts";
 
 /**
  * Follows a run for its panel: record, logs, failures, timeline, result. That starts no cluster, with one exception:
@@ -17,7 +19,8 @@ export interface RunListener {
   onRecord: () => void;
   onProblem: () => void;
   onTimeline: (timeline: Timeline) => void;
-  onLogs: (reset: boolean, lines: readonly PanelLogLine[]) => void;
+  /** There are more lines; with `reset` they begin anew. */
+  onLogs: (reset: boolean) => void;
   onFailures: () => void;
   onResult: () => void;
 }
@@ -30,13 +33,12 @@ const lookEveryMs = 1_500;
 const timelineEveryMs = 1_000;
 const maxFailures = 10_000;
 const failuresEveryMs = 250;
-const rateOverMs = 5_000;
 
 export class RunFollower {
   record: RunRecord | undefined;
   timeline: Timeline | undefined;
   readonly logs: LogStore;
-  readonly failures = new Failures();
+  readonly failures = new Failures(new RunFiles(() => this.record));
   moreFailures = false;
   /** What a call returned. */
   result: { value: unknown } | undefined;
@@ -52,7 +54,7 @@ export class RunFollower {
   #stop = new AbortController();
   #disposed = false;
   #isFollowing = false;
-  #progress: { atMs: number; done: number }[] = [];
+  readonly #rate = new Rate();
   #failuresTimer: NodeJS.Timeout | undefined;
 
   constructor(farcall: Farcall, cluster: string, id: string, listener: RunListener) {
@@ -99,7 +101,7 @@ export class RunFollower {
     this.#stop.abort();
   }
 
-  /** Inputs per second over the last seconds. */
+  /** Inputs per second over the last seconds, or of a run that has ended on average. */
   get ratePerSecond(): number | null {
     const { record } = this;
     if (!record || record.kind !== "map") return null;
@@ -107,10 +109,7 @@ export class RunFollower {
       const tookMs = record.endedAtMs - record.createdAtMs;
       return tookMs > 0 ? (record.done / tookMs) * 1_000 : null;
     }
-    const first = this.#progress[0];
-    const last = this.#progress.at(-1);
-    if (!first || !last || last.atMs - first.atMs < 400) return null;
-    return ((last.done - first.done) / (last.atMs - first.atMs)) * 1_000;
+    return this.#rate.at(Date.now());
   }
 
   async #follow(signal: AbortSignal, start: boolean): Promise<void> {
@@ -179,16 +178,20 @@ export class RunFollower {
 
   #take(record: RunRecord): void {
     this.record = record;
-    const atMs = Date.now();
-    this.#progress.push({ atMs, done: record.done });
-    while (this.#progress.length > 2 && atMs - this.#progress[0]!.atMs > rateOverMs) this.#progress.shift();
+    this.#rate.add(Date.now(), record.done);
     this.#listener.onRecord();
   }
 
   async #followLogs(run: Run, signal: AbortSignal): Promise<void> {
-    this.logs.clear();
-    this.#listener.onLogs(true, []);
-    for await (const lines of run.logs({ follow: true, signal })) this.#listener.onLogs(false, this.logs.add(lines));
+    const { logs } = this;
+    logs.clear();
+    this.#listener.onLogs(true);
+    const { lines: tail, chars: tailBytes } = logs.limits;
+    const onSkipped = (lines: number) => logs.skip(lines);
+    for await (const lines of run.logs({ follow: true, tail, tailBytes, onSkipped, signal })) {
+      logs.add(lines);
+      this.#listener.onLogs(false);
+    }
   }
 
   async #followFailures(run: Run, signal: AbortSignal): Promise<void> {
@@ -214,6 +217,8 @@ export class RunFollower {
       this.timeline = await run.timeline();
       if (signal.aborted) return;
       this.#listener.onTimeline(this.timeline);
+      // The rate falls while nothing else changes.
+      this.#listener.onRecord();
       if (isLast) return;
       await sleep(timelineEveryMs, signal);
       if (signal.aborted) return;

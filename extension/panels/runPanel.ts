@@ -2,11 +2,13 @@ import * as vscode from "vscode";
 import type { Run } from "../../runtime/index.ts";
 import { childrenOf, rootOf } from "./valueTree.ts";
 import type { ResultView, RunHeader, ToExtension } from "../../webview/messages.ts";
+import { withoutReordering } from "../../webview/reordering.ts";
 import { isCancellation, tell } from "../failure.ts";
 import type { Farcall } from "../farcall.ts";
 import { wholeOutcome } from "../runs/outcomes.ts";
 import { hasEnded, runLabel, shownState } from "../runs/states.ts";
 import { functionName } from "../runs/tree.ts";
+import { LogFeed } from "./logFeed.ts";
 import { Page } from "./page.ts";
 import { codeColumn } from "./placing.ts";
 import { Results } from "./results.ts";
@@ -75,6 +77,7 @@ class RunPanel {
   readonly #id: string;
   readonly #page: Page;
   readonly #follower: RunFollower;
+  readonly #logFeed: LogFeed;
   readonly #results: Results;
   readonly #stop = new AbortController();
   readonly #values = new Map<string, unknown>();
@@ -93,10 +96,11 @@ class RunPanel {
       onRecord: () => this.#postSoon(),
       onProblem: () => this.#postConnection(),
       onTimeline: (timeline) => this.#page.post({ type: "timeline", timeline }),
-      onLogs: (reset, lines) => this.#postLogs(reset, lines),
+      onLogs: (reset) => (reset ? this.#logFeed.restart() : this.#logFeed.changed()),
       onFailures: () => this.#postFailures(),
       onResult: () => this.#postResult(),
     });
+    this.#logFeed = new LogFeed(this.#follower.logs, this.#page);
     this.#results = new Results(
       () => this.#run(),
       (fraction) => {
@@ -130,6 +134,7 @@ class RunPanel {
     clearTimeout(this.#posting);
     this.#stop.abort();
     this.#follower.dispose();
+    this.#logFeed.dispose();
     this.#results.dispose();
     this.#page.dispose();
   }
@@ -145,7 +150,7 @@ class RunPanel {
     this.#postResult();
     const { timeline } = this.#follower;
     if (timeline) this.#page.post({ type: "timeline", timeline });
-    this.#postLogs(true, this.#follower.logs.lines);
+    this.#logFeed.restart();
   }
 
   /** Not for every change: nobody reads faster. */
@@ -164,7 +169,7 @@ class RunPanel {
   #postRun(): void {
     const { record, problem, ratePerSecond } = this.#follower;
     if (!record) return;
-    this.#panel.title = functionName(record.label);
+    this.#panel.title = withoutReordering(functionName(record.label));
     const {
       id,
       kind,
@@ -203,13 +208,9 @@ class RunPanel {
     this.#page.post({ type: "run", run, canRepeat: vscode.workspace.isTrusted && this.#follower.canRepeat });
   }
 
-  #postLogs(reset: boolean, lines: RunFollower["logs"]["lines"]): void {
-    this.#page.post({ type: "logs", reset, dropped: this.#follower.logs.dropped, lines: [...lines] });
-  }
-
   #postFailures(): void {
     const { failures, moreFailures } = this.#follower;
-    this.#page.post({ type: "failures", groups: failures.groups, more: moreFailures });
+    this.#page.post({ type: "failures", groups: failures.groups, more: moreFailures, others: failures.others });
   }
 
   #postResult(): void {
@@ -308,7 +309,7 @@ class RunPanel {
     return value;
   }
 
-  async #openFrame(failure: number, frame: number): Promise<void> {
+  async #openFrame(failure: string, frame: number): Promise<void> {
     const place = this.#follower.failures.placeOf(failure, frame);
     if (!place) return;
     const position = new vscode.Position(Math.max(0, place.line - 1), Math.max(0, place.column - 1));
@@ -337,9 +338,12 @@ class RunPanel {
     const run = await (await this.#farcall.cluster(this.#cluster)).runs.open(this.#id);
     if (to === "cancel") {
       await run.cancel();
-      await this.#farcall.memory.removeUnfinished(this.#id);
+      await this.#farcall.memory.unfinished.remove(this.#id);
     } else if (to === "pause") await run.pause();
-    else await run.resume();
+    else {
+      const { resumeRun } = await import("../launch/feed.ts");
+      await resumeRun(this.#farcall, { run: this.#id, cluster: this.#cluster });
+    }
     this.#farcall.live.refresh();
     this.#follower.restart();
   }

@@ -1,4 +1,5 @@
 import type { TreeNode } from "../../webview/messages.ts";
+import { withoutReordering } from "../../webview/reordering.ts";
 import { previewOf } from "./preview.ts";
 
 /** A value as a tree that is opened a level at a time, so that neither its size nor cycles matter. */
@@ -51,7 +52,7 @@ function kindOf(value: unknown): TreeNode["kind"] {
 
 function textOf(value: unknown): string {
   if (typeof value === "string")
-    return JSON.stringify(value.length > maxTextChars ? `${value.slice(0, maxTextChars)}…` : value);
+    return withoutReordering(JSON.stringify(value.length > maxTextChars ? `${value.slice(0, maxTextChars)}…` : value));
   return previewOf(value);
 }
 

@@ -13,8 +13,7 @@ export function runCommands(farcall: Farcall): Record<string, Command> {
   ): Command => ({
     tried,
     act: async (given?: RunItem | string) => {
-      const item =
-        typeof given === "string" ? { cluster: "local", run: given } : (given ?? (await pickRun(farcall, isFitting)));
+      const item = typeof given === "string" ? itemOf(farcall, given) : (given ?? (await pickRun(farcall, isFitting)));
       if (item) await act(item);
     },
   });
@@ -30,7 +29,7 @@ export function runCommands(farcall: Farcall): Record<string, Command> {
       async ({ cluster, run }) => {
         const open = await (await farcall.cluster(cluster)).runs.open(run);
         await open.cancel();
-        await farcall.memory.removeUnfinished(run);
+        await farcall.memory.unfinished.remove(run);
         farcall.live.refresh();
       },
       isLive,
@@ -52,6 +51,13 @@ export function runCommands(farcall: Farcall): Record<string, Command> {
       await copyAs(farcall, cluster, run, "command");
     }),
   };
+}
+
+/** A run that is known by its id alone is one of the cluster that lists it. */
+function itemOf(farcall: Farcall, run: string): RunItem {
+  const [first = "local"] = farcall.clusterNames;
+  const listing = farcall.live.states.find(({ runs }) => runs.some(({ id }) => id === run));
+  return { cluster: listing?.name ?? first, run };
 }
 
 async function pickRun(farcall: Farcall, isFitting: (item: RunItem) => boolean): Promise<RunItem | undefined> {

@@ -12,7 +12,7 @@ import { valueText } from "../panels/valueText.ts";
 const maxColumns = 200;
 const maxUnwritableChars = 32_000;
 
-export class CsvColumns {
+class CsvColumns {
   readonly #keys = new Set<string>();
   #hasValues = false;
   #hasMore = false;

@@ -17,7 +17,7 @@ import type { FileStore } from "./files.ts";
 import type { RunLogReader, RunLogs } from "./logs.ts";
 import type { SharedCode } from "./fleet/code.ts";
 import type { Fleet } from "./fleet/fleet.ts";
-import { followNodeLog, followNodeLogs } from "./fleet/nodeLogs.ts";
+import { followNodeLog, followNodeLogs, type LogItem } from "./fleet/nodeLogs.ts";
 import { wholeTimeline } from "./fleet/wholeTimeline.ts";
 import type { Router } from "./fleet/router.ts";
 import { LiveCall, type StoredResult } from "./liveCall.ts";
@@ -243,6 +243,14 @@ export class Connection {
         }
         return { result: { record } };
       },
+      "map.take": async ({ run }) => {
+        this.#begin(run);
+        return { result: await maps.take(run, this) };
+      },
+      "map.leave": async ({ run }) => {
+        maps.leave(run, this);
+        return { result: {} };
+      },
       "map.add": async (params, { body }) => {
         await maps.add(params, body, this);
         return { result: {} };
@@ -280,13 +288,15 @@ export class Connection {
         await maps.watch(run, watchEveryMs, incoming);
         return { result: {} };
       },
-      "run.logs": async ({ run, follow, here }, incoming) => {
+      "run.logs": async ({ run, follow, here, tail, tailBytes }, incoming) => {
         await maps.record(run);
         const isLive = () => follow && (maps.isLive(run) || runs.get(run)?.state === "running");
         const { signal } = incoming;
-        const take = async (lines: LogLine[]) => void (await incoming.send({ lines }));
-        const elsewhere = here || !fleet ? undefined : followNodeLogs(fleet, run, { follow, signal, take });
-        for await (const lines of logs.read(run, isLive, signal)) await take(lines);
+        const limit = tail === undefined ? undefined : { lines: tail, bytes: tailBytes };
+        const take = (item: LogItem) => incoming.send(item);
+        const elsewhere =
+          here || !fleet ? undefined : followNodeLogs(fleet, run, { follow, tail, tailBytes, signal, take });
+        for await (const item of logs.read(run, isLive, signal, limit)) await take(item);
         await elsewhere;
         return { result: {} };
       },
@@ -384,7 +394,7 @@ class LogFollower {
   followNode(run: RunId, number: number): void {
     if (!this.#fleet) return;
     const { signal } = this.#incoming;
-    const take = (lines: LogLine[]) => void this.#incoming.send({ lines });
+    const take = ({ lines }: LogItem) => this.#incoming.send({ lines });
     const following = followNodeLog(this.#fleet, number, run, { follow: true, signal, take });
     this.#elsewhere.set(run, [...(this.#elsewhere.get(run) ?? []), following]);
   }

@@ -3,6 +3,7 @@ import { open, readdir, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { LogLine } from "../protocol/messages.ts";
 import type { RunId } from "../spec/names.ts";
+import { findTail, type TailLimit } from "./logTail.ts";
 
 /**
  * What runs printed. Workers write a file for each run and replica (see `worker/output`); this reads them,
@@ -13,6 +14,12 @@ const batchLines = 500;
 const batchChars = 128 * 1024;
 const maxLineChars = 32 * 1024;
 const readBytes = 256 * 1024;
+/** Lines as a follower is sent them. `skipped`, once and first, counts those before the tail that was asked for. */
+export interface LogItem {
+  lines: LogLine[];
+  skipped?: number;
+}
+
 /** Between two looks at the files of a followed run; the workers' notices usually come first. */
 const pollMs = 500;
 
@@ -57,23 +64,29 @@ export class RunLogs {
   }
 
   /**
-   * Lines in batches, from the start of the log. While `isLive` says that more may come it waits for more;
+   * Lines in batches, from the start of the log or from its tail on. While `isLive` says that more may come it waits for more;
    * the log is read once more after the last time it said so.
    */
-  async *read(run: RunId, isLive: () => boolean, signal: AbortSignal): AsyncGenerator<LogLine[]> {
+  async *read(
+    run: RunId,
+    isLive: () => boolean,
+    signal: AbortSignal,
+    tail?: TailLimit,
+  ): AsyncGenerator<LogItem, void, undefined> {
     const reader = new RunLogReader(join(this.#folder, run), run);
     let wake: (() => void) | undefined;
     const listener = () => wake?.();
     const listeners = this.#listeners.get(run) ?? new Set();
     this.#listeners.set(run, listeners.add(listener));
     try {
+      if (tail) yield { lines: [], skipped: await reader.skipTo(tail) };
       for (;;) {
         const live = isLive();
         const grown = new Promise<void>((resolve) => {
           wake = resolve;
         });
         for await (const lines of reader.next()) {
-          yield lines;
+          yield { lines };
           if (signal.aborted) return;
         }
         if (!live || signal.aborted) return;
@@ -106,9 +119,20 @@ export class RunLogReader {
     this.#run = run;
   }
 
+  /** Goes to where the newest lines begin, and returns how many lie before them. */
+  async skipTo(tail: TailLimit): Promise<number> {
+    const { offsets, skipped } = await findTail(this.#folder, await this.#names(), tail);
+    for (const [name, offset] of offsets) this.#offsets.set(name, offset);
+    return skipped;
+  }
+
+  #names(): Promise<string[]> {
+    return readdir(this.#folder).catch(() => [] as string[]);
+  }
+
   /** New lines in batches. Within a batch they are in the order of their times. */
   async *next(): AsyncGenerator<LogLine[]> {
-    const names = await readdir(this.#folder).catch(() => [] as string[]);
+    const names = await this.#names();
     for (let more = true; more;) {
       more = false;
       const lines: LogLine[] = [];

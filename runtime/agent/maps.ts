@@ -54,6 +54,8 @@ interface ActiveMap {
 }
 
 const endRetryMs = 1_000;
+/** More chunks than clients have on the way at a time. */
+const maxStoredApart = 10_000;
 const pageRanges = 64;
 const pageBytes = 1024 * 1024;
 const stateOfJob: Record<JobState, RunState> = {
@@ -167,6 +169,24 @@ export class Maps {
     this.#options.runs.save(record);
     this.#changes.announce(run);
     return record;
+  }
+
+  /** Has a connection send the rest of a map's inputs, unless another one does: two would cut them differently. */
+  async take(run: RunId, feeder: object): Promise<Result<AgentMethods["map.take"]>> {
+    const map = this.#active.get(run);
+    const taken = map !== undefined && [...map.feeders].every((each) => each === feeder);
+    if (taken) {
+      map.feeders.add(feeder);
+      if (!map.feed) await this.#begin(map);
+      this.#changes.announce(run);
+    }
+    const record = await this.record(run);
+    const stored = taken ? await this.#options.queue.storedFrom(run, record.accepted, maxStoredApart) : [];
+    return { taken, stored, record };
+  }
+
+  leave(run: RunId, feeder: object): void {
+    if (this.#active.get(run)?.feeders.delete(feeder)) this.#changes.announce(run);
   }
 
   get queue(): MapQueue {

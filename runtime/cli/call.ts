@@ -5,7 +5,7 @@ import { FarcallError, messageOf } from "../spec/errors.ts";
 import { isRunId } from "../spec/names.ts";
 import type { MapOptions } from "../spec/map.ts";
 import { checkMapOptions } from "../spec/map.ts";
-import { inputName } from "./inputName.ts";
+import { inputName } from "../inputs/inputName.ts";
 import type { Invocation } from "./main.ts";
 import { envSpec, flag, noMore, openCluster, target, text, timeMs, whole } from "./options.ts";
 import { LineOutput } from "./output.ts";

@@ -120,8 +120,12 @@ const commands: Record<string, Command> = {
   logs: {
     usage: "farcall logs RUN",
     summary: "what a run printed",
-    options: { on: { type: "string" }, follow: { type: "boolean", short: "f" } },
-    help: [["-f, --follow", "wait for more until the run has ended"], whereHelp[0]!],
+    options: { on: { type: "string" }, follow: { type: "boolean", short: "f" }, tail: { type: "string" } },
+    help: [
+      ["-f, --follow", "wait for more until the run has ended"],
+      ["--tail N", "of the lines there are only the newest N"],
+      whereHelp[0]!,
+    ],
     run: async (invocation) => (await import("./runs.ts")).logsCommand(invocation),
   },
   results: {

@@ -44,7 +44,9 @@ export async function logsCommand({ words, values, signal }: Invocation): Promis
   try {
     const run = await cluster.runs.open(id);
     await using output = await LineOutput.open(undefined);
-    for await (const lines of run.logs({ follow: flag(values, "follow"), signal })) {
+    const tail = whole(values, "tail", 0);
+    const options = { follow: flag(values, "follow"), signal, ...(tail === undefined ? {} : { tail }) };
+    for await (const lines of run.logs(options)) {
       for (const line of lines) await output.write(flag(values, "json") ? toJson(line) : logLineText(line, "stdout"));
       await output.flush();
     }

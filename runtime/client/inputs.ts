@@ -19,11 +19,19 @@ const growth = 4;
 /** An input waits this long at most for others to share its chunk. */
 const lingerMs = 5;
 
+/** Neighbouring inputs. */
+export interface InputRange {
+  lo: number;
+  count: number;
+}
+
+/** Without the first `skip` inputs and those of `stored`, ranges that come by rising index. */
 export async function* chunkInputs(
   inputs: Inputs<unknown>,
   skip: number,
+  stored: readonly InputRange[] = [],
 ): AsyncGenerator<InputChunk, number, undefined> {
-  const chunker = new Chunker(skip);
+  const chunker = new Chunker(skip, stored);
   if (Symbol.asyncIterator in inputs) yield* chunkAsync(inputs, skip, chunker);
   else {
     let index = 0;
@@ -94,9 +102,11 @@ class Chunker {
   #values: Uint8Array[] = [];
   #bytes = 0;
   #limit = firstChunkInputs;
+  readonly #stored: InputRange[];
 
-  constructor(from: number) {
+  constructor(from: number, stored: readonly InputRange[]) {
     this.next = from;
+    this.#stored = [...stored];
   }
 
   get isEmpty(): boolean {
@@ -104,10 +114,21 @@ class Chunker {
   }
 
   add(input: unknown): InputChunk | undefined {
-    const bytes = encodeInput(input, this.next + this.#values.length);
+    const index = this.next + this.#values.length;
+    if (this.#isStored(index)) {
+      const before = this.cut();
+      this.next = index + 1;
+      return before;
+    }
+    const bytes = encodeInput(input, index);
     this.#values.push(bytes);
     this.#bytes += bytes.byteLength;
     return this.#values.length >= this.#limit || this.#bytes >= maxChunkBytes ? this.cut() : undefined;
+  }
+
+  #isStored(index: number): boolean {
+    while (this.#stored[0] && this.#stored[0].lo + this.#stored[0].count <= index) this.#stored.shift();
+    return this.#stored[0] !== undefined && this.#stored[0].lo <= index;
   }
 
   cut(): InputChunk | undefined {

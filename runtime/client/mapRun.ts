@@ -1,9 +1,10 @@
 import type { MapSpec, RunRecord } from "../protocol/messages.ts";
 import { FarcallError } from "../spec/errors.ts";
 import type { Inputs } from "../spec/inputs.ts";
-import { chunkInputs, type InputChunk } from "./inputs.ts";
+import { Feeder, isEnded, leaveFeed, NotSent, takeFeedAgain } from "./feeder.ts";
+import { chunkInputs } from "./inputs.ts";
 import { type MapOutcome, readOutcomes } from "./outcomes.ts";
-import { isConnectionLoss, pause, type Session } from "./session.ts";
+import type { Session } from "./session.ts";
 import type { StackMapper } from "./stacks.ts";
 
 /** How far a map is. */
@@ -186,16 +187,20 @@ export class MapRun<T> implements AsyncIterable<MapOutcome<T>>, AsyncDisposable 
       await ready();
       const { accepted } = await this.#session.withRetry(() => this.#create(), this.#stop.signal);
       this.#beginning.resolve();
-      const feeder = new Feeder(this.#session, this.id, () => this.#create(), this.#stop.signal);
-      await feeder.send(chunkInputs(inputs, accepted));
+      const { signal } = this.#stop;
+      const again = () => takeFeedAgain(this.#session, this.id, signal);
+      const { stored } = accepted > 0 ? await again() : { stored: [] };
+      await new Feeder(this.#session, this.id, again, signal).send(chunkInputs(inputs, accepted, stored));
     } catch (error) {
       this.#beginning.reject(error);
       if (isEnded(error)) return;
       const kept = error instanceof NotSent;
       this.#feedError = kept ? error.cause : error;
       // What the cluster has may be gone on with; an input that cannot be had makes the whole run pointless.
-      if (kept) this.#stop.abort(error.cause);
-      else await this.#control("cancel").catch(() => undefined);
+      if (kept) {
+        this.#stop.abort(error.cause);
+        await leaveFeed(this.#session, this.id);
+      } else await this.#control("cancel").catch(() => undefined);
       throw this.#feedError;
     }
   }
@@ -229,99 +234,6 @@ export class MapRun<T> implements AsyncIterable<MapOutcome<T>>, AsyncDisposable 
     if (record?.state === "failed") {
       const { code, message, hint } = record.error ?? { code: "internal", message: "The run failed." };
       throw new FarcallError(code as never, message, hint === undefined ? {} : { hint });
-    }
-  }
-}
-
-/** Inputs could not be brought to the cluster, for the reason in `cause`. */
-class NotSent extends Error {}
-
-/** The run ended while inputs were being sent: no fault of the sender, and the reader learns why. */
-function isEnded(error: unknown): boolean {
-  return error instanceof NotSent && error.cause instanceof FarcallError && error.cause.code === "run.state";
-}
-
-const windowChunks = 16;
-const windowBytes = 8 * 1024 * 1024;
-const maxReconnects = 60;
-const reconnectPauseMs = 200;
-const backPressurePauseMs = 100;
-
-/** Sends chunks, some at a time, and sends those again that a lost connection left unanswered. */
-class Feeder {
-  readonly #session: Session;
-  readonly #run: string;
-  readonly #reattach: () => Promise<unknown>;
-  readonly #signal: AbortSignal;
-  readonly #inFlight = new Set<Promise<void>>();
-  #bytes = 0;
-  #failed: { error: unknown } | undefined;
-
-  constructor(session: Session, run: string, reattach: () => Promise<unknown>, signal: AbortSignal) {
-    this.#session = session;
-    this.#run = run;
-    this.#reattach = reattach;
-    this.#signal = signal;
-  }
-
-  async send(chunks: AsyncGenerator<InputChunk, number, undefined>): Promise<void> {
-    let total: number;
-    for (;;) {
-      const next = await chunks.next();
-      if (next.done) {
-        total = next.value;
-        break;
-      }
-      this.#start(next.value);
-      while (this.#inFlight.size >= windowChunks || this.#bytes > windowBytes) {
-        await Promise.race(this.#inFlight);
-        if (this.#failed) break;
-      }
-      if (this.#failed) {
-        await chunks.return(0);
-        throw this.#failed.error;
-      }
-    }
-    await Promise.all(this.#inFlight);
-    if (this.#failed) throw this.#failed.error;
-    await this.#persist(async () => {
-      await this.#session.request("map.close", { run: this.#run, total });
-    });
-  }
-
-  #start(chunk: InputChunk): void {
-    const { lo, count, body } = chunk;
-    this.#bytes += body.byteLength;
-    const sending = this.#persist(async () => {
-      const chunks = [{ lo, count, bytes: body.byteLength }];
-      await this.#session.request("map.add", { run: this.#run, chunks }, { body });
-    })
-      .catch((error: unknown) => {
-        this.#failed ??= { error };
-      })
-      .finally(() => {
-        this.#inFlight.delete(sending);
-        this.#bytes -= body.byteLength;
-      });
-    this.#inFlight.add(sending);
-  }
-
-  /** Everything sent here may be sent again: chunks are known by their first index, and closing twice is fine. */
-  async #persist(act: () => Promise<void>): Promise<void> {
-    for (let losses = 0; ;) {
-      try {
-        await act();
-        return;
-      } catch (error) {
-        if (error instanceof FarcallError && error.code === "queue.back-pressure") {
-          await pause(backPressurePauseMs, this.#signal);
-        } else if (isConnectionLoss(error) && losses++ < maxReconnects) {
-          await pause(reconnectPauseMs, this.#signal);
-          await this.#reattach().catch((again: unknown) => {
-            if (!isConnectionLoss(again)) throw new NotSent("", { cause: again });
-          });
-        } else throw new NotSent("", { cause: error });
-      }
     }
   }
 }

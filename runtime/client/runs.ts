@@ -5,6 +5,8 @@ import { unpackValues } from "../protocol/pack.ts";
 import type { EnvSpec } from "../spec/env.ts";
 import { FarcallError } from "../spec/errors.ts";
 import type { MapOptions } from "../spec/map.ts";
+import type { Inputs } from "../spec/inputs.ts";
+import { type Fed, type FeedOptions, feedRest } from "./feedRest.ts";
 import { type MapOutcome, type ReadOutcomesOptions, readOutcomes } from "./outcomes.ts";
 import { type PickedOutcome, pickOutcomes, type PickOptions } from "./pick.ts";
 import { reviveError } from "./remoteErrors.ts";
@@ -37,6 +39,18 @@ export interface ListOptions {
   limit?: number;
   /** Id of the last run of the page before. */
   before?: string;
+}
+
+export interface LogOptions {
+  /** Until the run has ended; the default. */
+  follow?: boolean;
+  /** Of the lines there are no more than this many, the newest. */
+  tail?: number;
+  /** Of their files no more than this, for a tail. */
+  tailBytes?: number;
+  /** With `tail`, how many older lines there are, before any line is given. */
+  onSkipped?: (lines: number) => void;
+  signal?: AbortSignal;
 }
 
 /** The record of what ran on a cluster. */
@@ -163,11 +177,19 @@ export class Run<T = unknown> implements AsyncIterable<MapOutcome<T>> {
     return value.timeline;
   }
 
-  /** Lines that the run printed, in batches. With `follow` (default) until the run has ended. */
-  async *logs(options: { follow?: boolean; signal?: AbortSignal } = {}): AsyncGenerator<LogLine[], void, undefined> {
-    const { follow = true, signal } = options;
-    for await (const { value } of this.#session.stream("run.logs", { run: this.id, follow }, { signal }))
-      yield value.lines;
+  /** Lines that the run printed, in batches. */
+  async *logs(options: LogOptions = {}): AsyncGenerator<LogLine[], void, undefined> {
+    const { follow = true, tail, tailBytes, onSkipped, signal } = options;
+    const asked = {
+      run: this.id,
+      follow,
+      ...(tail === undefined ? {} : { tail }),
+      ...(tailBytes === undefined ? {} : { tailBytes }),
+    };
+    for await (const { value } of this.#session.stream("run.logs", asked, { signal })) {
+      if (value.skipped !== undefined) onSkipped?.(value.skipped);
+      if (value.lines.length > 0) yield value.lines;
+    }
   }
 
   /** The record whenever it changed, until the run has ended. */
@@ -177,6 +199,14 @@ export class Run<T = unknown> implements AsyncIterable<MapOutcome<T>> {
       this.#record = value.record;
       yield value.record;
     }
+  }
+
+  /**
+   * Sends the inputs of a map that were not sent, as after the end of the process that began it. `open` gives all of
+   * them, from the first on.
+   */
+  feed(open: () => Inputs<unknown> | Promise<Inputs<unknown>>, options: FeedOptions = {}): Promise<Fed> {
+    return feedRest(this.#session, this.id, open, options);
   }
 
   /** Ends the run. A map keeps the outcomes it has. */

@@ -40,6 +40,7 @@ export interface Asking {
     params: Params<Methods[K]>,
     options?: AskOptions,
   ): AsyncGenerator<Received<Item<Methods[K]>>, Received<Result<Methods[K]>>, undefined>;
+  withRetry<T>(act: () => Promise<T>, signal?: AbortSignal): Promise<T>;
 }
 
 export interface SessionOptions {
@@ -106,6 +107,7 @@ export class Session implements Asking {
     return {
       request: (method, params, options, onItem) => this.request(method, params, { ...options, start: false }, onItem),
       stream: (method, params, options) => this.stream(method, params, { ...options, start: false }),
+      withRetry: (act, signal) => this.withRetry(act, signal),
     };
   }
 

@@ -13,9 +13,12 @@ export interface SourcePlace {
   bundle: string;
 }
 
-/** `at name (file:///…/bundles/<hash>/<path>:line:column)` and its forms without a name or parentheses. */
+/**
+ * `at name (file:///…/bundles/<hash>/<path>:line:column)` and its forms without a name or parentheses, which the
+ * path may have of its own.
+ */
 const framePattern =
-  /^(\s*at (?:.*? )?\(?)(?:file:\/\/)?[^()\s]*?\/bundles\/(shared\/)?([0-9a-f]{64})\/([^():]+):(\d+):(\d+)(\)?)$/;
+  /^(\s*at (?:.*? )?\(?)(?:file:\/\/)?\S*?\/bundles\/(shared\/)?([0-9a-f]{64})\/([^\s:]+):(\d+):(\d+)(\)?)$/;
 const ownFramePattern = /^\s*at .*(?:node:internal|\/worker\.js:\d+:\d+\)?$|node:async_hooks)/;
 /** Longer lines are no frames, and not worth a pattern's time. */
 const maxFrameChars = 2_000;

@@ -1,5 +1,5 @@
 import type { Inputs } from "../spec/inputs.ts";
-import { openUnchecked, type OpenInputOptions } from "./source.ts";
+import { type InputSource, openUnchecked, type OpenInputOptions } from "./source.ts";
 
 export interface InputPreview {
   /** How many inputs there are, or how many were counted. */
@@ -10,31 +10,45 @@ export interface InputPreview {
   first: unknown[];
 }
 
-export interface PreviewOptions extends OpenInputOptions {
+interface PreviewLimits {
   /** How many of the first inputs to keep. Default 3. */
   sample?: number | undefined;
   /** Counting stops here. Default 1,000,000. */
   limit?: number | undefined;
+  /** Counting stops after so long, also while no input comes. Default: never. */
+  withinMs?: number | undefined;
 }
+export interface PreviewOptions extends OpenInputOptions, PreviewLimits {}
 
 const defaultSample = 3;
 const defaultLimit = 1_000_000;
 
 /** What a source would give to a map. Throws what `openInput` throws, for a fault before the limit. */
 export async function previewInput(given: string, options: PreviewOptions): Promise<InputPreview> {
-  const { signal, sample = defaultSample, limit = defaultLimit } = options;
-  using opened = await openUnchecked(given, options);
-  const { values } = opened;
-  if (Array.isArray(values)) return { count: values.length, countIsExact: true, first: values.slice(0, sample) };
+  return previewWithin((signal) => openUnchecked(given, { ...options, signal }), options);
+}
+
+/** The same for any source. `open` is given a signal that also aborts when the time is up. */
+export async function previewWithin(
+  open: (signal: AbortSignal) => Promise<InputSource> | InputSource,
+  { signal, sample = defaultSample, limit = defaultLimit, withinMs }: PreviewLimits & { signal: AbortSignal },
+): Promise<InputPreview> {
   const preview: InputPreview = { count: 0, countIsExact: true, first: [] };
-  for await (const value of eachInput(values, signal)) {
-    if (preview.count >= limit) {
-      preview.countIsExact = false;
-      break;
+  const timeUp = withinMs === undefined ? undefined : AbortSignal.timeout(withinMs);
+  const either = timeUp ? AbortSignal.any([signal, timeUp]) : signal;
+  try {
+    using opened = await open(either);
+    const { values } = opened;
+    if (Array.isArray(values)) return { count: values.length, countIsExact: true, first: values.slice(0, sample) };
+    for await (const value of eachInput(values, either)) {
+      if (preview.count >= limit) return { ...preview, countIsExact: false };
+      if (preview.count++ < sample) preview.first.push(value);
     }
-    if (preview.count++ < sample) preview.first.push(value);
+    return preview;
+  } catch (error) {
+    if (timeUp?.aborted && !signal.aborted) return { ...preview, countIsExact: false };
+    throw error;
   }
-  return preview;
 }
 
 const inputsBeforeABreath = 1_000;

@@ -304,6 +304,20 @@ export const agentMethods = {
     params: v.object({ run: runId, spec: mapSpecSchema }),
     result: v.object({ record: runSchema }),
   },
+  /**
+   * Asks to send the rest of a map's inputs. `taken` is false while another connection sends them. `stored` are the
+   * chunks behind the first `record.accepted` inputs, which came out of order.
+   */
+  "map.take": {
+    params: v.object({ run: runId }),
+    result: v.object({
+      taken: v.boolean(),
+      stored: v.array(v.object({ lo: count, count })),
+      record: runSchema,
+    }),
+  },
+  /** This connection sends no more inputs of a map, although they have not ended. */
+  "map.leave": { params: v.object({ run: runId }), result: nothing },
   /** Body: for each chunk in turn a pack of values. Resolves when the inputs are durable. */
   "map.add": {
     params: v.object({
@@ -381,14 +395,20 @@ export const agentMethods = {
   },
   /** A record now, then one whenever it changed, at most ten a second, until the run ended. */
   "run.watch": { params: v.object({ run: runId }), item: v.object({ record: runSchema }), result: nothing },
+  /**
+   * With `tail` no more than that many of the lines there are, the newest, in `tailBytes` of their files; the first
+   * item then says how many were skipped.
+   */
   "run.logs": {
     params: v.object({
       run: runId,
       follow: v.boolean(),
       /** Only what was printed on the node that is asked. */
       here: v.optional(v.boolean()),
+      tail: v.optional(count),
+      tailBytes: v.optional(count),
     }),
-    item: v.object({ lines: v.array(logLineSchema) }),
+    item: v.object({ lines: v.array(logLineSchema), skipped: v.optional(count) }),
     result: nothing,
   },
   /**

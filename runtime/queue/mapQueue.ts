@@ -21,6 +21,9 @@ export interface MapQueue {
    */
   addChunks(job: RunId, chunks: readonly NewChunk[]): Promise<void>;
 
+  /** The chunks that were stored with a first index of `from` or more, lowest first, at most `limit`. */
+  storedFrom(job: RunId, from: number, limit: number): Promise<{ lo: number; count: number }[]>;
+
   /** No input follows: the job has `total` of them. */
   closeInput(job: RunId, total: number): Promise<void>;
 

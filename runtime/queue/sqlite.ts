@@ -90,6 +90,13 @@ export class SqliteQueue implements port.MapQueue {
     return this.#write(work, byteLength(chunks));
   }
 
+  async storedFrom(id: RunId, from: number, limit: number): Promise<{ lo: number; count: number }[]> {
+    this.#checkOpen();
+    const { jobs, inputs } = this.#store;
+    const job = jobs.need(id);
+    return this.#store.read(() => inputs.from(job, from, limit));
+  }
+
   async closeInput(id: RunId, total: number): Promise<void> {
     return this.#write(() => closeInput(this.#store, this.#store.jobs.need(id), total));
   }

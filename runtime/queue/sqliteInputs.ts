@@ -16,11 +16,17 @@ export class Inputs {
   readonly #at: Statement;
   readonly #lastBelow: Statement;
   readonly #firstFrom: Statement;
+  readonly #from: Statement;
 
   constructor(database: Database) {
     this.#at = database.prepare("SELECT lo, count FROM input WHERE job = ? AND lo = ?");
     this.#lastBelow = database.prepare("SELECT lo, count FROM input WHERE job = ? AND lo < ? ORDER BY lo DESC LIMIT 1");
     this.#firstFrom = database.prepare("SELECT lo, count FROM input WHERE job = ? AND lo >= ? ORDER BY lo LIMIT 1");
+    this.#from = database.prepare("SELECT lo, count FROM input WHERE job = ? AND lo >= ? ORDER BY lo LIMIT ?");
+  }
+
+  from(job: Job, from: number, limit: number): { lo: number; count: number }[] {
+    return (this.#from.all(job.key, from, limit) as unknown as InputRow[]).map(({ lo, count }) => ({ lo, count }));
   }
 
   /** Those of `chunks` that are not stored yet, lowest first. Throws `run.mismatch` where chunks overlap. */

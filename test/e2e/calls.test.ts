@@ -53,6 +53,13 @@ export async function pause(ms: number): Promise<string> {
   return "woke up";
 }
 `,
+  "astray.ts": `import { tail } from "./missing.ts";
+
+export function astray(word: string): string {
+  return word + tail;
+}
+`,
+  "callbacks.ts": "export function each(visit: (n: number) => void): void {\n  visit(1);\n}\n",
   "hostile.ts": `export const polluting = () => JSON.parse('{"__proto__": {"polluted": true}}');
 
 export function hostile() {
@@ -116,10 +123,19 @@ describe("running a function", () => {
     await run.waitForState(/done/);
     await run.waitForText(/A title/);
     await run.waitForText(/1970-01-01T00:00:00/);
+    // The panel of the second run takes the place of this one, and has its title.
+    await closeEditors(window);
     await window.openFile("math.ts");
     await window.clickLens("Run remotely", { line: 9 });
     const again = await LaunchForm.open(window, "Run describeAll");
-    expect(await again.text()).toMatch(/Earlier arguments/i);
+    expect(await again.value(/^title/)).toBe("");
+    await again.choose("Earlier arguments", /^A title/);
+    expect(await until(() => again.value(/^title/), Boolean)).toBe("A title");
+    expect(await again.value(/^options/)).toBe('{"deep": true, "tags": ["x"]}');
+    await again.fill(/^title/, "Another");
+    await again.submit();
+    const second = await RunPanel.open(window, "describeAll");
+    await second.waitForText(/Another/);
   });
 
   it("shows where a failure came from, opens the line and marks it", async () => {
@@ -155,7 +171,7 @@ describe("running a function", () => {
     await run.waitForState(/running/);
     await until(() => existsSync(file), Boolean);
     await window.waitForNotification(/Running wait/);
-    await run.press("Cancel");
+    await window.answerNotification(/Running wait/, "Cancel");
     await run.waitForState(/cancelled/);
     expect(
       await until(
@@ -195,7 +211,7 @@ describe("running a function", () => {
     }));
     expect(made).toEqual({ images: 0, scripts: 0, title: "Farcall", polluted: false });
     const item = (name: RegExp) => run.frame.getByRole("treeitem", { name });
-    expect(await item(/^ansi: /).innerText()).toMatch(/^ansi: "\\u001b\[31mred\\u001b\[0m/);
+    expect(await item(/^ansi: /).innerText()).toMatch(/^ansi:\s*"\\u001b\[31mred\\u001b\[0m/);
     expect(await run.text()).not.toContain("\u001b");
     // A value that contains itself opens as deep as one likes.
     await item(/^self: /).click();
@@ -258,7 +274,10 @@ describe("running a function", () => {
   });
 
   it("runs again from the panel and copies as a command and a script", async () => {
-    const { window } = opened;
+    const { window, home } = opened;
+    const cluster = home.cluster();
+    const runsOf = async () => (await cluster.runs.list()).filter(({ label }) => label.endsWith("#answer"));
+    const before = (await runsOf()).length;
     const { page } = window;
     await window.openFile("math.ts");
     await window.clickLens("Run remotely", { line: 7 });
@@ -270,5 +289,60 @@ describe("running a function", () => {
     await run.press("Copy as script");
     await window.waitForNotification(/Copied a program/);
     expect(await page.evaluate(() => navigator.clipboard.readText())).toContain('import { cluster } from "farcall"');
+    await run.press("Run again");
+    const runs = await until(runsOf, (found) => found.length === before + 2 && found[0]?.state === "done");
+    expect(runs.map(({ state }) => state)).toEqual(Array.from({ length: before + 2 }, () => "done"));
+    await (await RunPanel.open(window, "answer")).waitForState(/done/);
+  });
+
+  it("keeps the form when the run cannot begin, and through a reload, with all that was entered", async () => {
+    const { window } = opened;
+    await window.openFile("astray.ts");
+    await window.clickLens("Run remotely", { line: 3 });
+    const form = await LaunchForm.open(window, "Run astray");
+    await form.submit();
+    await form.fill(/^word/, "precious");
+    await form.submit();
+    await form.waitForText(/missing\.ts/);
+    expect(await form.value(/^word/)).toBe("precious");
+    await window.reload();
+    const again = await LaunchForm.open(window, "Run astray");
+    expect(
+      await until(
+        () => again.value(/^word/),
+        (text) => text !== "",
+      ),
+    ).toBe("precious");
+    await opened.home.write("missing.ts", "export const tail = '!';\n");
+    await again.submit();
+    const run = await RunPanel.open(window, "astray");
+    await run.waitForText("precious!");
+  });
+
+  it("lists functions that cannot be run, with the reason", async () => {
+    const { window } = opened;
+    await window.openFile("callbacks.ts");
+    await window.runCommand("Farcall: Run Function Remotely…");
+    await window.quickInput.waitFor("Run which function?");
+    await window.quickInput.box.getByText("Cannot be run").waitFor();
+    await window.quickInput.pick("each");
+    expect(await window.waitForNotification(/^each/)).toMatch(/It takes a function/);
+  });
+
+  it("is told of when it failed, where runs are not shown in panels", async () => {
+    const { window } = opened;
+    await window.changeSettings({ "farcall.afterLaunch": "notification" });
+    try {
+      await window.openFile("fail.ts");
+      await window.clickLens("Run remotely", { line: 3 });
+      const form = await LaunchForm.open(window, "Run explode");
+      await form.fill(/^what/, "ice");
+      await form.submit();
+      expect(await window.waitForNotification(/explode failed/)).toMatch(/cannot take ice/);
+      await window.answerNotification(/explode failed/, "Open Run");
+      await (await RunPanel.open(window, "explode")).waitForState(/failed/);
+    } finally {
+      await window.changeSettings({ "farcall.afterLaunch": "panelBeside" });
+    }
   });
 });

@@ -104,10 +104,15 @@ describe("lenses", () => {
     const { window } = opened;
     const { page } = window;
     await window.openFile("forms.ts");
-    await page
-      .locator(".editor-actions a[aria-label^='Run or Debug'], .editor-actions a[aria-label^='Run']")
+    const actions = page.locator(".editor-group-container.active .editor-actions");
+    await actions
+      .locator(
+        ".monaco-dropdown-with-default .dropdown-action-container, .monaco-dropdown-with-primary .dropdown-action-container",
+      )
       .first()
-      .waitFor();
+      .click();
+    await page.locator(".monaco-menu .action-label", { hasText: "Map in Parallel" }).first().waitFor();
+    await page.keyboard.press("Escape");
     await page.locator(".editor-group-container.active .view-line").first().click({ button: "right" });
     await page.locator(".monaco-menu .action-label", { hasText: "Map Function in Parallel" }).first().waitFor();
     await page.keyboard.press("Escape");

@@ -31,10 +31,24 @@ export async function slowly(n: number): Promise<number> {
 export function* numbers() {
   for (let i = 0; i < 25; i++) yield i;
 }
+
+export const who = () => process.env["WHO"];
+
+export const size = (path: string, unit: string) => path.length + unit;
 `,
-  "farcall.json": '{ "envs": { "default": { "replicas": 2 } } }\n',
+  "trickle.ts": `export async function* trickle() {
+  for (let i = 0; i < 500; i++) {
+    await new Promise((resolve) => setTimeout(resolve, 40));
+    yield i;
+  }
+}
+`,
+  "sent.ts": "export const sent = (n: number) => n * 2;\n",
+  "farcall.json": '{ "envs": { "default": { "replicas": 2 }, "named": { "vars": { "WHO": "the named one" } } } }\n',
+  "docs/a.md": "a",
+  "docs/deep/b.md": "b",
+  "slower.jsonl": lines(1_500),
   "inputs.jsonl": lines(10_000),
-  "slow.jsonl": lines(400),
   "long.jsonl": lines(1_200),
   "bad.jsonl": '1\n2\n{"a": \n',
   "people.csv": "name,age\nAda,36\nGrace,85\n",
@@ -126,8 +140,8 @@ describe("mapping a function", () => {
     await window.openFile("work.ts");
     await window.clickLens("Map in parallel", { line: 14 });
     const form = await LaunchForm.open(window, "Map slowly");
-    await form.source(/^File:/, "slow.jsonl");
-    await form.waitForText(/400 inputs/);
+    await form.source(/^File:/, "slower.jsonl");
+    await form.waitForText(/1,500 inputs/);
     await form.submit();
     const run = await RunPanel.open(window, "slowly");
     await until(
@@ -135,11 +149,90 @@ describe("mapping a function", () => {
       ({ done }) => done > 20,
     );
     await window.reload();
+    // No view of ours is open, and it is known all the same.
+    await window.statusBar("1 run").waitFor();
     const again = await RunPanel.open(window, "slowly");
-    await again.waitForState(/running|done/);
-    expect((await again.progress()).done).toBeGreaterThan(20);
-    await again.waitForState(/done/);
-    expect(await again.progress()).toEqual({ done: 400, of: 400, failed: 0 });
+    await again.waitForState(/running/);
+    const { done } = await again.progress();
+    expect(done).toBeGreaterThan(20);
+    expect(done).toBeLessThan(1_500);
+    await again.waitForState(/done/, 90_000);
+    expect(await again.progress()).toEqual({ done: 1_500, of: 1_500, failed: 0 });
+  });
+
+  it("is sent its other inputs after a reload in the middle, with the code as it was and no panel of its own", async () => {
+    const { window, home } = opened;
+    const cluster = home.cluster();
+    await closeEditors(window);
+    await window.openFile("sent.ts");
+    await window.clickLens("Map in parallel");
+    const form = await LaunchForm.open(window, "Map sent");
+    await form.source(/^Exported/, "trickle.ts#trickle");
+    await form.waitForText(/inputs; the first 3/);
+    await form.submit();
+    await RunPanel.open(window, "sent");
+    const latest = async () => (await cluster.runs.list()).find(({ label }) => label.endsWith("#sent"))!;
+    const { id } = await until(latest, (run) => run?.accepted > 20);
+    await closeEditors(window);
+    await home.write("sent.ts", "export const sent = (n: number) => n * 3;\n");
+    await window.reload();
+    const { accepted, total } = await latest();
+    expect(accepted).toBeLessThan(500);
+    expect(total).toBeNull();
+    const ended = await until(latest, ({ state }) => state === "done", 60_000);
+    expect(ended).toMatchObject({ id, done: 500, total: 500, failed: 0 });
+    const [last] = await (await cluster.runs.open(id)).pick([499]);
+    expect(last).toMatchObject({ value: 998 });
+    expect(await window.page.locator(".tab").count()).toBe(0);
+  });
+
+  it("takes files by a pattern and pasted lines, with the options of the form", async () => {
+    const { window, home } = opened;
+    const cluster = home.cluster();
+    const request = async (run: string) => (await cluster.runs.open(run)).request();
+    const latest = async () => (await cluster.runs.list())[0]!;
+    await closeEditors(window);
+    await window.openFile("work.ts");
+    await window.clickLens("Map in parallel", { line: 25 });
+    const form = await LaunchForm.open(window, "Map size");
+    await form.waitForText(/unit will be undefined/);
+    await form.source(/^Files by pattern/, "docs/**/*.md");
+    await form.waitForText(/2 inputs/);
+    await form.fill(/^Retries/, "2");
+    await form.fill(/^Time limit/, "1.5");
+    await form.submit();
+    await (await RunPanel.open(window, "size")).waitForState(/done/);
+    const globbed = await latest();
+    expect(await request(globbed.id)).toMatchObject({
+      export: "size",
+      input: `glob:${join(home.project, "docs/**/*.md")}`,
+      options: { retries: 2, timeoutMs: 1_500, onError: "collect" },
+    });
+
+    await closeEditors(window);
+    await window.openFile("work.ts");
+    await window.clickLens("Map in parallel", { line: 14 });
+    const next = await LaunchForm.open(window, "Map slowly");
+    await next.source(/^Paste/, "[1,\n2,");
+    await next.waitForText(/Line 2 is not JSON/);
+    await next.source(/^Paste/, "1\n2\n3");
+    await next.waitForText(/3 inputs/);
+    await next.submit();
+    await (await RunPanel.open(window, "slowly")).waitForState(/done/);
+    const pasted = await latest();
+    expect(pasted).toMatchObject({ total: 3, done: 3 });
+    const { input } = await request(pasted.id);
+    expect(readFileSync(input!, "utf8")).toBe("1\n2\n3\n");
+  });
+
+  it("asks for the env of a function without parameters where there are several", async () => {
+    const { window } = opened;
+    await closeEditors(window);
+    await window.openFile("work.ts");
+    await window.clickLens("Run remotely", { line: 23 });
+    await window.quickInput.waitFor("Run who in which env?");
+    await window.quickInput.pick("named");
+    await (await RunPanel.open(window, "who")).waitForText("the named one");
   });
 
   it("goes on when the agent is killed under it", async () => {

@@ -134,7 +134,8 @@ describe("the side bar", () => {
     );
     await until(
       () => envs.rows(),
-      (found) => found.some((row) => /^default 1 package · 1 replica · changed, installed at the next run/.test(row)),
+      (found) =>
+        found.some((row) => row.startsWith("default 1 package · 1 replica · changed, installed at the next run")),
     );
     const worker = home.workerPids()[0]!;
     await envs.contextAction("default", "Rebuild Env");
@@ -147,7 +148,8 @@ describe("the side bar", () => {
     await until(
       () => envs.rows(),
       (found) =>
-        found.some((row) => /^default .*not installed yet/.test(row)) && !found.some((row) => /^Cluster/.test(row)),
+        found.some((row) => /^default .*not installed yet/.test(row)) &&
+        !found.some((row) => row.startsWith("Cluster")),
     );
   });
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Cluster, FarcallError, originOf } from "farcall";
-import { TestHome } from "../support/home.ts";
+import { isAlive, TestHome, until } from "../support/home.ts";
 
 let home: TestHome;
 let local: Cluster;
@@ -254,7 +254,12 @@ describe("an import", () => {
   test("goes on working when the agent was killed in between", async () => {
     const { f } = await load("again.ts", "export const f = (x: number) => x + 1;");
     expect(await f(1)).toBe(2);
-    process.kill(home.agentPid()!, "SIGKILL");
+    const agent = home.agentPid()!;
+    process.kill(agent, "SIGKILL");
+    await until(
+      () => isAlive(agent),
+      (alive) => !alive,
+    );
     await new Promise((resolve) => setTimeout(resolve, 200));
     expect(await f(2)).toBe(3);
   });

@@ -242,6 +242,9 @@ describe("a run that nobody waits for", () => {
     expect((await home.cli(["runs"])).stdout).toMatch(new RegExp(`^${id} +map +f\\.ts#slow +done +10/10 `, "m"));
     const asJson = (await home.cli(["logs", id, "--json"])).stdout.trim().split("\n");
     expect(JSON.parse(asJson[0]!)).toMatchObject({ stream: "stdout", text: expect.stringMatching(/^at \d$/) });
+    const tail = (await home.cli(["logs", id, "--json", "--tail", "3"])).stdout.trim().split("\n");
+    expect(tail).toEqual(asJson.slice(-3));
+    expect((await home.cli(["logs", id, "--tail", "0"])).stdout).toBe("");
     expect(await home.cli(["results", id, "--output", "again.jsonl"])).toMatchObject({ status: 0, stdout: "" });
     expect(await readFile(join(home.project, "again.jsonl"), "utf8")).toBe(results.stdout);
   });

@@ -44,6 +44,21 @@ export function queueJobTests(open: OpenQueue): void {
     await queue.deleteJob(id);
   });
 
+  test("chunks that came before their turn are known, so that whoever sends the rest leaves them out", async () => {
+    const queue = await start();
+    const id = await newJob(queue);
+    await queue.addChunks(id, [chunk(0, 10), chunk(40, 1), chunk(20, 5)]);
+    expect(await queue.storedFrom(id, 10, 100)).toEqual([
+      { lo: 20, count: 5 },
+      { lo: 40, count: 1 },
+    ]);
+    expect(await queue.storedFrom(id, 0, 2)).toEqual([
+      { lo: 0, count: 10 },
+      { lo: 20, count: 5 },
+    ]);
+    await expect(queue.storedFrom("aaaaaaaaa-bbbbbbb", 0, 1)).rejects.toMatchObject({ code: "run.unknown" });
+  });
+
   test("accepted counts inputs without gaps while chunks come in any order", async () => {
     const queue = await start();
     const id = await newJob(queue);

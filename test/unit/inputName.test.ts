@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { inputName } from "../../runtime/cli/inputName.ts";
+import { inputName } from "../../runtime/inputs/inputName.ts";
 
 test.each([
   ["urls.jsonl", "/work/urls.jsonl"],

@@ -125,20 +125,3 @@ describe("texts", () => {
     }
   });
 });
-
-describe("pages", () => {
-  it("never make elements out of text from afar", () => {
-    for (const file of globSync("webview/**/*.{ts,tsx}", { cwd: root })) {
-      expect(read(file), file).not.toMatch(
-        /innerHTML|outerHTML|insertAdjacentHTML|dangerouslySetInnerHTML|document\.write/,
-      );
-    }
-  });
-
-  it("know the component toolkit in one file only", () => {
-    const naming = globSync("{webview,extension}/**/*.{ts,tsx}", { cwd: root }).filter((file) =>
-      read(file).includes("webview-ui-toolkit"),
-    );
-    expect(naming).toEqual([join("webview", "ui", "toolkit.ts")]);
-  });
-});

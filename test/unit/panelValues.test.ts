@@ -1,7 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { cellsOf, columnsOf, sortKeyOf } from "../../extension/panels/columns.ts";
-import { LogStore } from "../../extension/panels/logStore.ts";
 import { previewOf } from "../../extension/panels/preview.ts";
 import { valueText } from "../../extension/panels/valueText.ts";
 import { childrenOf, rootOf } from "../../extension/panels/valueTree.ts";
@@ -122,6 +121,11 @@ describe("the tree of a value", () => {
     expect("polluted" in {}).toBe(false);
   });
 
+  it("shows the characters that reorder text as their escapes", () => {
+    expect(rootOf("a\u202eb\u2066").text).toBe(String.raw`"a\u202eb\u2066"`);
+    expect(childrenOf({ "k\u202e": 1 }, [], 0, 1)[0]?.key).toBe(String.raw`k\u202e`);
+  });
+
   it("gives a page of a million children", () => {
     const value = Array.from({ length: 1_000_000 }, (_, i) => i);
     expect(childrenOf(value, [], 999_990, 100).map(({ text }) => text)).toHaveLength(10);
@@ -162,17 +166,5 @@ describe("columns", () => {
     expect(cellsOf({ c: 1 }, ["a", "b"])).toEqual(["{ c: 1 }"]);
     expect(cellsOf(null, ["a"])).toEqual(["null"]);
     expect(columnsOf([{ ["k".repeat(501)]: 1 }])).toEqual([]);
-  });
-});
-
-describe("the log that a panel keeps", () => {
-  it("keeps the newest lines and counts the others", () => {
-    const store = new LogStore(10);
-    const line = (text: string) => ({ run: "r", replica: 1, stream: "stdout" as const, timeMs: 1, text });
-    for (let i = 0; i < 50; i++) store.add([line(String(i))]);
-    expect(store.lines.at(-1)?.text).toBe("49");
-    expect(store.lines.length + store.dropped).toBe(50);
-    expect(store.lines.length).toBeLessThanOrEqual(11);
-    expect(store.add([line("x".repeat(50_000))])[0]!.text.length).toBe(10_001);
   });
 });

@@ -38,6 +38,11 @@ test("a frame in a bundle becomes the line of the user's file", async () => {
   expect(mapped).toMatch(new RegExp(`at inner \\(${home.project}/f\\.ts:4:\\d+\\)`));
 });
 
+test("a frame in an agent's folder with parentheses in its name is one as well", async () => {
+  const odd = frame(6, 9).replace("/n/envs", "/home/me%20(old)/(farcall)/envs");
+  expect(await mapper.mapText(`Error: x\n${odd}`)).toMatch(/at inner \(.*\/f\.ts:4:\d+\)$/);
+});
+
 test("frames of the worker and of Node, and what called the user's code, are left out", async () => {
   const stack = `Error: x\n${frame(6, 9)}\n    at AsyncLocalStorage.run (node:internal/async_local_storage:80:1)\n    at x (file:///d/worker.js:1:2)\n    at async Promise.all (index 0)`;
   expect((await mapper.mapText(stack)).split("\n")).toHaveLength(2);

@@ -4,6 +4,7 @@ import type { AxeResults } from "axe-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
   answers,
+  backgroundLog,
   callForm,
   connection,
   failures,
@@ -51,16 +52,22 @@ describe.each(Object.keys(themes) as ThemeName[])("in the theme %s", (theme) => 
     await panel.send(start, run({ state: "failed", error, costUsd: 1 }));
     await panel.send(connection({ text: "The cluster is not running.", action: "start" }));
     await panel.send(
-      { type: "failures", groups: failures, more: true },
+      { type: "failures", groups: failures, more: true, others: 7 },
       { type: "timeline", timeline },
-      logs(mixedLog, 9),
+      logs([...mixedLog, ...backgroundLog], 9, true),
     );
     const found: string[] = [];
     await panel.page.locator('[data-row="4"]').click();
     await panel.page.getByRole("treeitem", { name: "words: Array(250)" }).waitFor();
     found.push(...(await breaches(panel, "Results")));
-    for (const tab of ["Failures", "Logs", "Activity"]) {
+    const contents = {
+      Failures: "Caused by Error: the page was empty",
+      Logs: "plain dark light green",
+      Activity: /^On average/,
+    };
+    for (const [tab, content] of Object.entries(contents)) {
       await panel.page.getByRole("tab", { name: new RegExp(tab) }).click();
+      await panel.page.getByText(content).last().waitFor();
       found.push(...(await breaches(panel, tab)));
     }
     expect(found).toEqual([]);

@@ -103,7 +103,7 @@ export function logLine(number: number, change: Partial<PanelLogLine> = {}): Pan
 }
 
 export function logs(lines: PanelLogLine[], dropped = 0, reset = false): ToPage {
-  return { type: "logs", reset, dropped, lines };
+  return { type: "logs", reset, dropped, kept: { lines: 50_000, chars: 20_000_000 }, lines };
 }
 
 export const mixedLog: PanelLogLine[] = [
@@ -119,8 +119,16 @@ export const mixedLog: PanelLogLine[] = [
   }),
 ];
 
+/** Text on each of the sixteen backgrounds, in the text colour and in another. */
+export const backgroundLog: PanelLogLine[] = [
+  40, 41, 42, 43, 44, 45, 46, 47, 100, 101, 102, 103, 104, 105, 106, 107,
+].map((code, i) =>
+  logLine(33 + i, { text: `\u001b[${code}mplain \u001b[30mdark\u001b[97m light\u001b[32m green\u001b[0m` }),
+);
+
 export const failures: FailureGroup[] = [
   {
+    id: "type",
     title: "TypeError: Cannot read properties of undefined (reading 'split')",
     count: 12,
     indices: [4, 17, 230],
@@ -133,9 +141,9 @@ export const failures: FailureGroup[] = [
       { line: 12, text: '  return text.split(" ").length;', marked: true },
       { line: 13, text: "}", marked: false },
     ],
-    details: ["Caused by Error: the page was empty"],
+    details: [{ kind: "cause", text: "Error: the page was empty" }],
   },
-  { title: "RangeError: too long", count: 1, indices: [9], frames: [], code: [], details: [] },
+  { id: "range", title: "RangeError: too long", count: 1, indices: [9], frames: [], code: [], details: [] },
 ];
 
 export const timeline: TimelineData = {
@@ -151,11 +159,13 @@ export const timeline: TimelineData = {
 };
 
 export const callForm: LaunchForm = {
+  target: { mode: "call", path: "/work/src/summarise.ts", export: "summarise" },
   mode: "call",
   name: "summarise",
   file: "src/summarise.ts",
   signature: "summarise(url: string, limit?: number, mode: Mode, deep: boolean, options: Options): Promise<Summary>",
   doc: "Reads a page and says what is in it.",
+  warning: "",
   parameters: [
     parameter("url", "string", { kind: "text", optional: false }, "The page to read."),
     parameter("limit", "number", { kind: "number", integer: true, optional: true }, "How many sentences at most."),
@@ -186,6 +196,7 @@ function parameter(
 
 export const mapForm: LaunchForm = {
   ...callForm,
+  target: { mode: "map", path: "/work/src/words.ts", export: "wordCounts" },
   mode: "map",
   name: "wordCounts",
   file: "src/words.ts",

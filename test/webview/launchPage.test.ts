@@ -29,12 +29,10 @@ describe("the form of a call", () => {
       .poll(() => panel.page.evaluate("document.activeElement.getAttribute('aria-label')"))
       .toBe("url: string");
     await panel.page.keyboard.type("https://example.test/");
-    expect(await button(panel, "Run").isDisabled()).toBe(true);
     await choose(panel, "mode", '"exact"');
     await panel.page.getByRole("checkbox", { name: "deep" }).click();
     await choose(panel, "Env", "browser");
     await choose(panel, "Cluster", "lab");
-    await expect.poll(() => button(panel, "Run").isDisabled()).toBe(false);
     await button(panel, "Run").click();
     expect(await panel.next("submit")).toMatchObject({
       texts: ["https://example.test/", "", '"exact"', "true", ""],
@@ -78,6 +76,55 @@ describe("the form of a call", () => {
     expect(panel.sent.filter(({ type }) => type === "submit")).toHaveLength(1);
   });
 
+  it("says what is missing when it is sent too early, and leads to the first such field", async () => {
+    await using panel = await openForm(callForm);
+    await field(panel, "url").fill("https://example.test/");
+    await field(panel, "limit").fill("many");
+    expect(await panel.page.locator("#parameter-2-problem").textContent()).toBe("");
+    await button(panel, "Run").click();
+    await panel.page.locator("#parameter-2-problem").getByText("A value is needed.").waitFor();
+    await panel.page.locator("#parameter-1-problem").getByText("This is not a number.").waitFor();
+    const focused = () => panel.page.evaluate("document.activeElement.getAttribute('aria-label')");
+    await expect.poll(focused).toBe("limit: number, optional");
+    await field(panel, "limit").fill("3");
+    await button(panel, "Run").click();
+    await expect.poll(focused).toMatch(/^mode/);
+    expect(panel.sent.some(({ type }) => type === "submit")).toBe(false);
+    expect(await button(panel, "Run").isDisabled()).toBe(false);
+  });
+
+  it("says of a parameter that it cannot be entered, and what a person should know before", async () => {
+    const [first] = callForm.parameters;
+    const unsayable = { kind: "json", placeholder: "", unsayable: true, optional: false } as const;
+    await using panel = await openForm({
+      ...callForm,
+      warning: "Only one argument is given.",
+      parameters: [{ ...first!, name: "big", type: "bigint", doc: "A large number.", field: unsayable }],
+      history: [],
+    });
+    await panel.page.locator("#parameter-0-doc").getByText("A large number. This cannot be entered as JSON.").waitFor();
+    await panel.page.getByRole("note").getByText("Only one argument is given.").waitFor();
+  });
+
+  it("stays as it was sent until it is refused", async () => {
+    await using panel = await openForm({ ...callForm, parameters: [], history: [] });
+    await button(panel, "Run").click();
+    await panel.next("submit");
+    expect(await button(panel, "Run").isDisabled()).toBe(true);
+    await panel.send({ type: "refused", parameter: null, message: "The bundle has a fault." });
+    await panel.page.getByRole("alert").getByText("The bundle has a fault.").waitFor();
+    expect(await button(panel, "Run").isDisabled()).toBe(false);
+  });
+
+  it("keeps what it is about, for when the window is loaded again", async () => {
+    await using panel = await openForm(callForm);
+    await field(panel, "url").fill("kept");
+    expect(await panel.keptState()).toMatchObject({
+      target: { mode: "call", path: "/work/src/summarise.ts", export: "summarise" },
+      texts: ["kept", "", "", "false", ""],
+    });
+  });
+
   it("does not send what is not right, and shows a refusal at its field until that is edited", async () => {
     await using panel = await openForm(callForm);
     await field(panel, "url").focus();
@@ -91,6 +138,17 @@ describe("the form of a call", () => {
     await expect.poll(() => panel.page.locator("#parameter-0-problem").textContent()).toBe("");
     await panel.send({ type: "refused", parameter: null, message: "The cluster is away." });
     await panel.page.getByRole("alert").getByText("The cluster is away.").waitFor();
+  });
+
+  it("says when a text is too long to be sent", async () => {
+    await using panel = await openForm(callForm);
+    await field(panel, "options").fill(`"${"x".repeat(2_000_000)}"`);
+    await panel.page.locator("#parameter-4-problem").getByText("This is too long: at most 2,000,000").waitFor();
+    await using map = await openForm({ ...mapForm, source: { kind: "paste", text: "" } });
+    await field(map, "Inputs as text").fill(`"${"x".repeat(2_000_000)}"`);
+    await map.page.locator("#source-problem").getByText("Use a file.").waitFor();
+    await field(map, "Inputs as text").press("Control+Enter");
+    expect(map.sent.filter(({ type }) => type !== "ready")).toEqual([]);
   });
 
   it("is as it was left when the page comes back, but not in the form of another function", async () => {
@@ -135,15 +193,17 @@ describe("the form of a map", () => {
 
   it("shows the first inputs of what was typed, and what is wrong with it", async () => {
     await using panel = await openForm(mapForm, previews);
-    expect(await button(panel, "Map").isDisabled()).toBe(true);
+    await button(panel, "Map").click();
+    await panel.page.locator("#source-problem").getByText("Say which inputs to map.").waitFor();
     await field(panel, "File").pressSequentially("urls.jsonl", { delay: 20 });
     await panel.page.getByText("10,000 inputs; the first 3:").waitFor();
     expect(await panel.page.locator(".preview .code-line").allTextContents()).toEqual(['"a"', '"b"', '"c"']);
     expect(panel.sent.filter(({ type }) => type === "previewSource")).toHaveLength(1);
-    await expect.poll(() => button(panel, "Map").isDisabled()).toBe(false);
     await field(panel, "File").fill("missing.jsonl");
     await panel.page.locator("#source-problem").getByText("There is no file missing.jsonl.").waitFor();
-    await expect.poll(() => button(panel, "Map").isDisabled()).toBe(true);
+    await button(panel, "Map").click();
+    await expect.poll(() => panel.page.evaluate("document.activeElement.getAttribute('aria-label')")).toBe("File");
+    expect(panel.sent.some(({ type }) => type === "submit")).toBe(false);
   });
 
   it("takes a file that was picked, options, and sends them", async () => {
@@ -154,11 +214,11 @@ describe("the form of a map", () => {
     await panel.page.getByText("10,000 inputs; the first 3:").waitFor();
     await field(panel, "Replicas").fill("0");
     await panel.page.getByText("This cannot be less than 1.").waitFor();
-    expect(await button(panel, "Map").isDisabled()).toBe(true);
+    await button(panel, "Map").click();
+    expect(panel.sent.some(({ type }) => type === "submit")).toBe(false);
     await field(panel, "Replicas").fill("4");
     await field(panel, "Time limit").fill("1.5");
     await panel.page.getByRole("radio", { name: "Stop at the first failure" }).click();
-    await expect.poll(() => button(panel, "Map").isDisabled()).toBe(false);
     await button(panel, "Map").click();
     expect(await panel.next("submit")).toMatchObject({
       map: { replicas: "4", concurrency: "", retries: "", timeoutSeconds: "1.5", onError: "stop" },
@@ -170,8 +230,15 @@ describe("the form of a map", () => {
     await using panel = await openForm(mapForm, previews);
     await field(panel, "File").fill("urls.jsonl");
     await panel.page.getByRole("radio", { name: "Exported array or generator" }).click();
-    await field(panel, "Export").fill("endless.ts#all");
+    await field(panel, "Export").pressSequentially("endless.ts#all");
+    await panel.page.getByText("The export is run for its first inputs when you press Enter.").waitFor();
+    const looks = () => panel.sent.filter((each) => each.type === "previewSource" && each.source.kind === "export");
+    // Longer than a file is waited for.
+    await panel.page.waitForTimeout(600);
+    expect(looks()).toEqual([]);
+    await panel.page.keyboard.press("Enter");
     await panel.page.getByText("At least 10,000 inputs; the first 3:").waitFor();
+    expect(looks()).toHaveLength(1);
     await panel.page.getByRole("radio", { name: "Paste" }).click();
     expect(await field(panel, "Inputs as text").inputValue()).toBe("");
     await panel.page.getByRole("radio", { name: /File: JSON/ }).focus();

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { build } from "esbuild";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
 import * as v from "valibot";
+import { pageHtml } from "../../extension/panels/pageHtml.ts";
 import { toExtension, type ToExtension, type ToPage } from "../../webview/messages.ts";
 import { type ThemeName, themes } from "./themes.ts";
 
@@ -49,13 +50,12 @@ function themeStyles(name: ThemeName): string {
 }
 
 function html(name: PageName, theme: ThemeName, origin: string): string {
-  const policy = `default-src 'none'; script-src 'nonce-n1'; style-src ${origin}; font-src ${origin}; img-src ${origin}`;
   const { className, kind } = themes[theme];
-  return `<!DOCTYPE html><html lang="en"><head><meta charset="UTF-8">
-<meta http-equiv="Content-Security-Policy" content="${policy}"><title>Farcall</title>
-<link id="theme" rel="stylesheet" href="/theme/${theme}.css"><link rel="stylesheet" href="/${name}.css"></head>
-<body class="${className}" data-vscode-theme-kind="${kind}"><div id="app"></div>
-<script type="module" nonce="n1" src="/${name}.js"></script></body></html>`;
+  const files = { source: origin, style: `/${name}.css`, script: `/${name}.js`, nonce: "n1", language: "en" };
+  // What the editor adds to every page.
+  return pageHtml(files)
+    .replace("<link", `<link id="theme" rel="stylesheet" href="/theme/${theme}.css"><link`)
+    .replace("<body", `<body class="${className}" data-vscode-theme-kind="${kind}"`);
 }
 
 export class PageLab implements AsyncDisposable {

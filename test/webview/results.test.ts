@@ -11,7 +11,7 @@ const million = 1_000_000;
 
 async function openResults(of: number, rowAt = row): Promise<Panel> {
   const panel = await lab.open("run", { answer: answers(of, rowAt) });
-  await panel.send(start, run({ total: of, accepted: of, done: of }));
+  await panel.send(start, connection(null), run({ total: of, accepted: of, done: of }));
   await panel.page.getByText("https://example.test/0", { exact: true }).waitFor();
   return panel;
 }
@@ -102,6 +102,28 @@ describe("a table of a million results", () => {
   });
 });
 
+describe("the place in the results", () => {
+  it("is where it was, with the value that was open, after another tab and in another life of the page", async () => {
+    await using panel = await openResults(10_000);
+    await panel.page.locator(".list").hover();
+    await panel.page.mouse.wheel(0, 24_000);
+    await panel.page.getByText("https://example.test/1002", { exact: true }).click();
+    await panel.page.getByRole("heading", { name: "Input 1,002" }).waitFor();
+    const before = await rowsInSight(panel);
+    expect(before[0]).toBe(1_000);
+    await panel.page.getByRole("tab", { name: "Logs" }).click();
+    await panel.page.getByText("Nothing was printed.").waitFor();
+    await panel.page.getByRole("tab", { name: "Results" }).click();
+    await panel.page.getByRole("heading", { name: "Input 1,002" }).waitFor();
+    await expect.poll(() => rowsInSight(panel)).toEqual(before);
+    await using again = await lab.open("run", { answer: answers(10_000), state: await panel.keptState() });
+    await again.send(start, run());
+    await again.page.getByRole("heading", { name: "Input 1,002" }).waitFor();
+    await expect.poll(() => rowsInSight(again)).toEqual(before);
+    expect(await again.page.locator('.row[tabindex="0"]').getAttribute("data-row")).toBe("1002");
+  });
+});
+
 describe("the order and choice of results", () => {
   it("is asked for by a head: upwards, downwards, and by input again", async () => {
     await using panel = await openResults(500);
@@ -170,10 +192,10 @@ describe("the order and choice of results", () => {
 
   it("shows an input that a failure names, and where in the source it failed", async () => {
     await using panel = await openResults(500);
-    await panel.send({ type: "failures", groups: failures, more: false });
+    await panel.send({ type: "failures", groups: failures, more: false, others: 0 });
     await panel.page.getByRole("tab", { name: "Failures 3" }).click();
     await panel.page.getByRole("button", { name: "src/words.ts:12:7" }).click();
-    expect(await panel.next("openFrame")).toEqual({ type: "openFrame", failure: 0, frame: 0 });
+    expect(await panel.next("openFrame")).toEqual({ type: "openFrame", failure: "type", frame: 0 });
     expect(await panel.page.locator(".code-line.marked").textContent()).toContain(">    12");
     await panel.page.getByRole("button", { name: "Show input 230" }).click();
     await panel.page.getByRole("heading", { name: "Input 230" }).waitFor();

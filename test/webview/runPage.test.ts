@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { ToExtension } from "../../webview/messages.ts";
-import { answers, connection, logLine, logs, mixedLog, node, run, start, timeline } from "./data.ts";
+import { answers, connection, failures, node, run, start, timeline } from "./data.ts";
 import { PageLab, type Panel } from "./page.ts";
 
 let lab: PageLab;
@@ -31,9 +31,14 @@ describe("the head of a run", () => {
     expect(facts).toMatch(/Elapsed 1 min [5-9] s/);
     expect(facts).toContain("Rate 100 inputs/s");
     expect(facts).toContain("Remaining about 1 min 28 s");
-    expect(facts).not.toContain("Cost");
+    expect(facts).toContain("Cost $0.00");
     await panel.send(run({ ...now, costUsd: 0.0421 }));
     await page.getByText("$0.0421").waitFor();
+    await panel.send(run({ ...now, state: "done", endedAtMs: Date.now(), done: 10_000, ratePerSecond: 153.8 }));
+    await page.getByText("Average rate").waitFor();
+    expect((await page.locator(".facts").innerText()).replaceAll("\n", " ")).toMatch(
+      /Average rate 154 inputs\/s (?!Remaining)/,
+    );
   });
 
   it("offers what can be done in each state, and asks for it", async () => {
@@ -45,6 +50,9 @@ describe("the head of a run", () => {
     expect(await press(panel, "Cancel")).toEqual({ type: "control", to: "cancel" });
     await panel.send(run({ ...live, state: "paused" }));
     expect(await press(panel, "Resume")).toEqual({ type: "control", to: "resume" });
+    await panel.send(run({ state: "interrupted", endedAtMs: null }));
+    await panel.page.getByText("Interrupted", { exact: true }).waitFor();
+    expect(await press(panel, "Cancel")).toEqual({ type: "control", to: "cancel" });
     await panel.send(run());
     expect(await press(panel, "Run again")).toEqual({ type: "repeat" });
     expect(await panel.page.getByRole("button", { name: "Cancel" }).count()).toBe(0);
@@ -101,7 +109,7 @@ describe("the tabs", () => {
     await panel.send(start, run(), { type: "timeline", timeline });
     await panel.page.getByRole("tab", { name: "Results" }).focus();
     await panel.page.keyboard.press("ArrowRight");
-    await panel.page.getByText("No input has failed.").waitFor();
+    await panel.page.getByText("Reading what failed…").waitFor();
     await panel.page.keyboard.press("End");
     await panel.page.getByText("On average 168 inputs/s").waitFor();
     expect(await panel.page.getByRole("tab", { name: "Activity" }).getAttribute("aria-selected")).toBe("true");
@@ -141,8 +149,10 @@ describe("the tabs", () => {
     await panel.page.getByRole("treeitem", { name: "words: Array(250)" }).waitFor();
     expect(await panel.next("getTree")).toMatchObject({ of: null, path: [], first: 0 });
     await panel.send(run({ ...call, state: "failed", failed: 1 }), { type: "result", root: null });
-    await panel.page.getByText("The call has not failed.").waitFor();
+    await panel.page.getByText("Reading what failed…").waitFor();
     expect(await tabs()).toEqual(["Result", "Failure", "Logs"]);
+    await panel.send({ type: "failures", groups: failures.slice(0, 1), more: false, others: 0 });
+    await panel.page.getByText("Caused by Error: the page was empty").waitFor();
   });
 
   it("say in words when there is nothing to show", async () => {
@@ -158,68 +168,5 @@ describe("the tabs", () => {
       await panel.page.getByRole("tab", { name: tab }).click();
       await panel.page.getByText(text).waitFor();
     }
-  });
-});
-
-describe("the log", () => {
-  async function openLog(lines = mixedLog, dropped = 0): Promise<Panel> {
-    const panel = await lab.open("run", { answer: answers(0) });
-    await panel.send(start, run(live), logs(lines, dropped, true));
-    await panel.page.getByRole("tab", { name: "Logs" }).click();
-    return panel;
-  }
-  const texts = (panel: Panel) => panel.page.locator(".log-grid [data-row] .text").allTextContents();
-  const choose = async (panel: Panel, dropdown: string, option: string) => {
-    await panel.page.getByRole("combobox", { name: dropdown }).click();
-    await panel.page.getByRole("option", { name: option, exact: true }).click();
-  };
-
-  it("is filtered by text without regard to colours, by stream and by replica", async () => {
-    await using panel = await openLog();
-    await choose(panel, "Stream", "stderr");
-    await expect.poll(() => texts(panel)).toEqual(["red warning and bold words"]);
-    await choose(panel, "Stream", "All streams");
-    await choose(panel, "Replica", "Replica 7");
-    await expect.poll(() => texts(panel)).toEqual(["underlined italic green"]);
-    await choose(panel, "Replica", "All replicas");
-    await panel.page.getByRole("textbox", { name: "Filter log" }).fill("AND BOLD");
-    await expect.poll(() => texts(panel)).toEqual(["red warning and bold words"]);
-    expect(await panel.keptState()).toMatchObject({ logFilter: { text: "AND BOLD", stream: "all", replica: "all" } });
-    await panel.page.getByRole("textbox", { name: "Filter log" }).fill("nowhere");
-    await panel.page.getByText("No line passes the filter.").waitFor();
-  });
-
-  it("shows the newest line until one scrolls up, and again after a jump", async () => {
-    await using panel = await openLog(Array.from({ length: 500 }, (_, i) => logLine(i)));
-    const { page } = panel;
-    await page.getByText("line 499 of the log").waitFor();
-    await panel.send(logs([logLine(500)]));
-    await page.getByText("line 500 of the log").waitFor();
-    await page.locator(".list").hover();
-    await page.mouse.wheel(0, -2_000);
-    await page.getByRole("button", { name: "Jump to the end" }).waitFor();
-    await panel.send(logs([logLine(501)]));
-    await page.waitForTimeout(200);
-    expect(await page.getByText("line 501 of the log").count()).toBe(0);
-    await page.getByRole("button", { name: "Jump to the end" }).click();
-    await page.getByText("line 501 of the log").waitFor();
-    expect(await page.getByText("12:00:03.507").count()).toBe(1);
-  });
-
-  it("keeps the newest 50,000 lines and says how many older ones are missing", async () => {
-    await using panel = await openLog([], 7);
-    for (let batch = 0; batch < 6; batch++) {
-      await panel.send(
-        logs(
-          Array.from({ length: 10_000 }, (_, i) => logLine(batch * 10_000 + i)),
-          7,
-        ),
-      );
-    }
-    await panel.page.getByText("line 59999 of the log").waitFor();
-    await panel.page.getByText("10,007 older lines are not shown; the full log has them.").waitFor();
-    expect(await panel.page.locator('[role="grid"]').getAttribute("aria-rowcount")).toBe("50001");
-    expect(await panel.count("[data-row]")).toBeLessThan(200);
-    expect(await press(panel, "Open full log")).toEqual({ type: "openFullLog" });
   });
 });

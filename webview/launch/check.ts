@@ -1,13 +1,17 @@
 import { type Field, type FieldError, parseField } from "../../extension/lenses/fields.ts";
-import type { LaunchForm, MapForm } from "../messages.ts";
+import { type LaunchForm, type MapForm, maxTextChars } from "../messages.ts";
 import { t } from "../text.ts";
 import { shown } from "../ui/format.ts";
+import { formatCount } from "../ui/numbers.ts";
 
 /** What is wrong with what was typed, in words; undefined when nothing is. */
 
 const maxDetailChars = 300;
 
 export function problemOf(field: Field, text: string): string | undefined {
+  if (text.length > maxTextChars) {
+    return t("This is too long: at most {0} characters can be given here.", formatCount(maxTextChars));
+  }
   const parsed = parseField(field, text);
   return parsed.ok ? undefined : problemText(parsed);
 }

@@ -13,7 +13,7 @@ export interface FieldProps {
 
 export function FieldFrame({ id, title, doc, problem, children }: FieldProps) {
   return (
-    <div class="field">
+    <div class="field" id={fieldId(id)}>
       {title && (
         <div class="field-title" aria-hidden="true">
           {title}
@@ -35,6 +35,11 @@ export function FieldFrame({ id, title, doc, problem, children }: FieldProps) {
       </p>
     </div>
   );
+}
+
+/** Of the element around a field and what belongs to it. */
+export function fieldId(id: string): string {
+  return `${id}-field`;
 }
 
 function docId(id: string): string {

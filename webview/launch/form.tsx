@@ -1,28 +1,31 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { listen, post } from "../host.ts";
-import type { LaunchForm } from "../messages.ts";
+import { type LaunchForm, maxTextChars } from "../messages.ts";
 import { t } from "../text.ts";
 import { shown } from "../ui/format.ts";
 import { Icon } from "../ui/icon.tsx";
-import { Button, Dropdown } from "../ui/toolkit.ts";
+import { Button, Dropdown, focusControl } from "../ui/toolkit.ts";
 import { CallFields } from "./callFields.tsx";
 import { type MapOptionName, optionProblem, problemOf } from "./check.ts";
-import { FieldFrame } from "./field.tsx";
+import { FieldFrame, fieldId } from "./field.tsx";
 import { type Entries, entriesFor, pageState } from "./formState.ts";
 import { MapOptions } from "./mapOptions.tsx";
+import { parameterId } from "./parameterField.tsx";
 import { Source } from "./source.tsx";
 
 /** The form for one function: what to call it with, or what to map it over. */
 
 const optionNames: readonly MapOptionName[] = ["replicas", "concurrency", "retries", "timeoutSeconds"];
-/** A form that is neither refused nor closed by then can be submitted once more. */
-const submitAgainMs = 5_000;
+/** Where the keys have other names. */
+const isMac = navigator.userAgent.includes("Macintosh");
 
 export function Form({ form }: { form: LaunchForm }) {
   const [entries, setEntries] = useState<Entries>(() => entriesFor(form));
   const [touched, setTouched] = useState<ReadonlySet<number>>(new Set());
   const [refused, setRefused] = useState<{ parameter: number | null; message: string }>();
   const [sourceProblem, setSourceProblem] = useState<string | null>(null);
+  const [isMissed, setMissed] = useState(false);
+  /** Until it is refused or the form is closed: what it takes to begin may be an installation of minutes. */
   const [isSent, setSent] = useState(false);
   const first = useRef<HTMLElement | null>(null);
   const isMap = form.mode === "map";
@@ -60,23 +63,24 @@ export function Form({ form }: { form: LaunchForm }) {
       }),
     [],
   );
-  useEffect(() => {
-    if (!isSent) return undefined;
-    const timer = setTimeout(() => setSent(false), submitAgainMs);
-    return () => clearTimeout(timer);
-  }, [isSent]);
-
   const sourceText = entries.sourceTexts[entries.source];
-  const isValid = isMap
-    ? sourceText.trim() !== "" &&
-      sourceProblem === null &&
-      optionNames.every((name) => optionProblem(name, entries.map[name]) === undefined)
-    : form.parameters.every(({ field }, number) => problemOf(field, entries.texts[number] ?? "") === undefined);
+  /** The fields that are not right, from the top. */
+  const wrongFields = isMap
+    ? [
+        ...(sourceText.trim() === "" || sourceText.length > maxTextChars || sourceProblem !== null ? ["source"] : []),
+        ...optionNames.filter((name) => optionProblem(name, entries.map[name]) !== undefined),
+      ]
+    : form.parameters.flatMap(({ field }, number) =>
+        problemOf(field, entries.texts[number] ?? "") === undefined ? [] : [parameterId(number)],
+      );
 
   const submit = () => {
-    if (!isValid) {
+    const [wrong] = wrongFields;
+    if (wrong !== undefined) {
       // Now is the time to say what is still missing.
       setTouched(new Set(form.parameters.keys()));
+      setMissed(true);
+      focusControl(document.getElementById(fieldId(wrong)));
       return;
     }
     if (isSent) return;
@@ -103,6 +107,12 @@ export function Form({ form }: { form: LaunchForm }) {
         <p class="faint">{shown(form.file, 500)}</p>
         <p class="signature">{shown(form.signature, 2_000)}</p>
         {form.doc !== "" && <p class="doc">{shown(form.doc, 5_000)}</p>}
+        {form.warning !== "" && (
+          <div class="strip warning" role="note">
+            <Icon name="warning" />
+            <p class="message">{shown(form.warning, 2_000)}</p>
+          </div>
+        )}
       </div>
       {isMap ? (
         <>
@@ -111,6 +121,7 @@ export function Form({ form }: { form: LaunchForm }) {
             text={sourceText}
             controlRef={first}
             onProblem={setSourceProblem}
+            isMissed={isMissed}
             onChange={({ kind = entries.source, text }) =>
               change({
                 source: kind,
@@ -168,8 +179,8 @@ export function Form({ form }: { form: LaunchForm }) {
           look="primary"
           icon={isMap ? "run-all" : "play"}
           label={isMap ? t("Map") : t("Run")}
-          title={t("Ctrl+Enter")}
-          disabled={!isValid || isSent}
+          title={isMac ? "⌘Enter" : t("Ctrl+Enter")}
+          disabled={isSent}
           onPress={submit}
         />
         <Button label={t("Close")} onPress={() => post({ type: "close" })} />

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { PageState } from "../host.ts";
-import type { LaunchForm, MapForm, SourceKind } from "../messages.ts";
+import { type LaunchForm, launchTargetSchema, type MapForm, type SourceKind } from "../messages.ts";
 
 /** What was entered into the form, kept while the page is hidden. */
 
@@ -8,6 +8,8 @@ const sourceTexts = v.object({ file: v.string(), glob: v.string(), export: v.str
 const entriesSchema = v.object({
   /** Of which form: what was entered into another one is of no use. */
   form: v.string(),
+  /** What the extension makes the form of again when the window was reloaded; null before there is one. */
+  target: v.nullable(launchTargetSchema),
   texts: v.array(v.string()),
   env: v.string(),
   cluster: v.string(),
@@ -29,6 +31,7 @@ const noMap: MapForm = { replicas: "", concurrency: "", retries: "", timeoutSeco
 
 export const pageState = new PageState(entriesSchema, {
   form: "",
+  target: null,
   texts: [],
   env: "",
   cluster: "",
@@ -50,6 +53,7 @@ export function entriesFor(form: LaunchForm): Entries {
   }
   return {
     form: id,
+    target: form.target,
     texts: form.parameters.map(({ field }) => (field.kind === "checkbox" && !field.optional ? "false" : "")),
     env: form.env,
     cluster: form.cluster,

@@ -20,10 +20,17 @@ export interface ParameterFieldProps {
 const maxLabelChars = 200;
 const maxDocChars = 2_000;
 
+export function parameterId(number: number): string {
+  return `parameter-${number}`;
+}
+
 export function ParameterField({ parameter, number, text, problem, onInput, controlRef }: ParameterFieldProps) {
   const { field, name, type, rest } = parameter;
-  const id = `parameter-${number}`;
-  const doc = shown(parameter.doc, maxDocChars);
+  const id = parameterId(number);
+  const isUnsayable = field.kind === "json" && field.unsayable === true;
+  const doc = [shown(parameter.doc, maxDocChars), isUnsayable ? t("This cannot be entered as JSON.") : ""]
+    .filter((part) => part !== "")
+    .join(" ");
   const label = shown(parameterLabel(parameter), maxLabelChars);
   const common = {
     label: field.optional ? t("{0}, optional", label) : label,

@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { listen, post } from "../host.ts";
-import type { SourceKind } from "../messages.ts";
+import { maxTextChars, type SourceKind } from "../messages.ts";
 import { counted, t } from "../text.ts";
 import { shown } from "../ui/format.ts";
 import { formatCount } from "../ui/numbers.ts";
@@ -15,6 +15,8 @@ export interface SourceProps {
   text: string;
   onChange: (change: { kind?: SourceKind; text?: string }) => void;
   onProblem: (problem: string | null) => void;
+  /** Somebody wanted to begin without inputs. */
+  isMissed: boolean;
   controlRef: ControlRef;
 }
 
@@ -29,16 +31,32 @@ const previewAfterMs = 300;
 const maxChars = 2_000;
 let lastRequest = 0;
 
-export function Source({ kind, text, onChange, onProblem, controlRef }: SourceProps) {
-  const preview = usePreview(kind, text);
-  const problem = preview?.problem ?? null;
-  useEffect(() => onProblem(problem), [problem]);
+export function Source({ kind, text, onChange, onProblem, isMissed, controlRef }: SourceProps) {
+  const isEmpty = text.trim() === "";
+  const isTooLong = text.length > maxTextChars;
+  const isTyping = useRef(false);
+  const [typed, setTyped] = useState(0);
+  const isHeldBack = kind === "export" && isTyping.current;
+  const preview = usePreview(kind, isTooLong ? "" : text, isHeldBack, typed);
+  const found = isTooLong
+    ? t("This is too long: at most {0} characters can be given here. Use a file.", formatCount(maxTextChars))
+    : (preview?.problem ?? null);
+  useEffect(() => onProblem(found), [found]);
+  const problem = found ?? (isMissed && isEmpty ? t("Say which inputs to map.") : null);
   const words = wordsOf(kind);
   const control = {
     label: words.label,
     placeholder: words.placeholder,
     value: text,
-    onInput: (next: string) => onChange({ text: next }),
+    onInput: (next: string) => {
+      isTyping.current = true;
+      onChange({ text: next });
+    },
+    onLeave: () => {
+      if (!isTyping.current) return;
+      isTyping.current = false;
+      setTyped((before) => before + 1);
+    },
     invalid: problem !== null,
     describedBy: describers("source", words.doc),
     controlRef,
@@ -71,13 +89,21 @@ export function Source({ kind, text, onChange, onProblem, controlRef }: SourcePr
           </div>
         )}
       </FieldFrame>
-      <PreviewArea preview={preview} isEmpty={text.trim() === ""} />
+      {!isTooLong && <PreviewArea preview={preview} isEmpty={isEmpty} isHeldBack={isHeldBack} />}
     </section>
   );
 }
 
-function PreviewArea({ preview, isEmpty }: { preview: Preview | undefined; isEmpty: boolean }) {
+interface PreviewAreaProps {
+  preview: Preview | undefined;
+  isEmpty: boolean;
+  isHeldBack: boolean;
+}
+
+function PreviewArea({ preview, isEmpty, isHeldBack }: PreviewAreaProps) {
   if (isEmpty) return <p class="preview faint">{t("The first inputs are shown here.")}</p>;
+  if (isHeldBack)
+    return <p class="preview faint">{t("The export is run for its first inputs when you press Enter.")}</p>;
   if (!preview) return <p class="preview faint">{t("Reading the inputs…")}</p>;
   const { count, exact, first, problem } = preview;
   if (problem !== null || count === null) return null;
@@ -101,14 +127,18 @@ function PreviewArea({ preview, isEmpty }: { preview: Preview | undefined; isEmp
 }
 
 function countText(count: number, exact: boolean, shownCount: number): string {
+  if (count === 0 && !exact) return t("No input came within some seconds.");
   if (count === 0) return t("There are no inputs.");
   if (!exact) return t("At least {0} inputs; the first {1}:", formatCount(count), shownCount);
   if (count <= shownCount) return counted(count, "{0} input:", "{0} inputs:");
   return t("{0} inputs; the first {1}:", formatCount(count), shownCount);
 }
 
-/** What is known of the source's inputs; undefined while it is being asked for. */
-function usePreview(kind: SourceKind, text: string): Preview | undefined {
+/**
+ * What is known of the source's inputs; undefined while it is being asked for. With `isHeldBack` it is not asked for
+ * before `typed` has changed: an export is the code of the workspace, which is not run for each pause while typing.
+ */
+function usePreview(kind: SourceKind, text: string, isHeldBack: boolean, typed: number): Preview | undefined {
   const [preview, setPreview] = useState<Preview>();
   const awaited = useRef(0);
   useEffect(
@@ -123,11 +153,11 @@ function usePreview(kind: SourceKind, text: string): Preview | undefined {
     setPreview(undefined);
     // Whatever is answered from here on is about another source.
     awaited.current = ++lastRequest;
-    if (text.trim() === "") return undefined;
+    if (text.trim() === "" || isHeldBack) return undefined;
     const request = awaited.current;
     const timer = setTimeout(() => post({ type: "previewSource", request, source: { kind, text } }), previewAfterMs);
     return () => clearTimeout(timer);
-  }, [kind, text]);
+  }, [kind, text, typed]);
   return preview;
 }
 

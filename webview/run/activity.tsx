@@ -5,13 +5,19 @@ import { Chart } from "../ui/chart.tsx";
 import { formatDuration, formatPercent, formatRate } from "../ui/format.ts";
 import { formatCount } from "../ui/numbers.ts";
 import { HeatStrip } from "../ui/heatStrip.tsx";
+import { useKeptScroll } from "./keptScroll.ts";
 
 /** How fast a map went over time, and which replicas worked on it. */
 
 export function Activity({ timeline }: { timeline: TimelineData | undefined }) {
-  const steps = timeline?.done.length ?? 0;
-  const drawn = useMemo(() => (timeline ? seriesOf(timeline) : undefined), [timeline]);
-  if (!timeline || !drawn || steps === 0) return <p class="empty">{t("Nothing has been worked on yet.")}</p>;
+  if (!timeline || timeline.done.length === 0) return <p class="empty">{t("Nothing has been worked on yet.")}</p>;
+  return <Drawn timeline={timeline} />;
+}
+
+function Drawn({ timeline }: { timeline: TimelineData }) {
+  const kept = useKeptScroll("activity");
+  const drawn = useMemo(() => seriesOf(timeline), [timeline]);
+  const steps = timeline.done.length;
   const total = timeline.done.reduce((sum, done) => sum + done, 0);
   const elapsedMs = steps * timeline.stepMs;
   const peak = drawn.rates.reduce((highest, rate) => Math.max(highest, rate), 0);
@@ -24,7 +30,7 @@ export function Activity({ timeline }: { timeline: TimelineData | undefined }) {
     formatCount(failed),
   );
   return (
-    <div class="activity" tabIndex={0} role="region" aria-label={t("Activity")}>
+    <div class="activity" tabIndex={0} role="region" aria-label={t("Activity")} {...kept}>
       <h2>{t("Inputs per second")}</h2>
       <p class="legend">
         <span class="key key-done" aria-hidden="true" />

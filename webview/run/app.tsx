@@ -26,7 +26,11 @@ export function App() {
   const [run, setRun] = useState<RunHeader>();
   const [canRepeat, setCanRepeat] = useState(false);
   const [timeline, setTimeline] = useState<TimelineData>();
-  const [failures, setFailures] = useState<{ groups: FailureGroup[]; more: boolean }>({ groups: [], more: false });
+  const [failures, setFailures] = useState<{ groups: FailureGroup[]; more: boolean; others: number }>({
+    groups: [],
+    more: false,
+    others: 0,
+  });
   const [root, setRoot] = useState<TreeNode | null>(null);
   const [tab, setTab] = useState(pageState.value.tab);
   const [wanted, setWanted] = useState<{ index: number }>();
@@ -52,7 +56,7 @@ export function App() {
           setTimeline(message.timeline);
           break;
         case "failures":
-          setFailures({ groups: message.groups, more: message.more });
+          setFailures({ groups: message.groups, more: message.more, others: message.others });
           break;
         case "result":
           setRoot(message.root);
@@ -107,7 +111,7 @@ export function App() {
         {selected === "failures" && (
           <Failures
             {...failures}
-            empty={run.kind === "map" ? t("No input has failed.") : t("The call has not failed.")}
+            empty={run.failed > 0 || run.kind === "call" ? t("Reading what failed…") : t("No input has failed.")}
             {...(run.kind === "map" ? { onShow: showInput } : {})}
           />
         )}

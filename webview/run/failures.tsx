@@ -4,6 +4,7 @@ import { counted, t } from "../text.ts";
 import { shown } from "../ui/format.ts";
 import { formatCount } from "../ui/numbers.ts";
 import { Icon } from "../ui/icon.tsx";
+import { useKeptScroll } from "./keptScroll.ts";
 
 /** Failures that are alike, each kind once: what was thrown, where, and for which inputs. */
 
@@ -11,6 +12,8 @@ export interface FailuresProps {
   groups: readonly FailureGroup[];
   /** Only the first of many were read. */
   more: boolean;
+  /** Failures of further kinds, which are too many to be shown. */
+  others: number;
   /** Shows an input among the results; not for calls. */
   onShow?: (index: number) => void;
   /** What to say when there are none. */
@@ -19,24 +22,37 @@ export interface FailuresProps {
 
 const maxChars = 5_000;
 
-export function Failures({ groups, more, onShow, empty }: FailuresProps) {
-  if (groups.length === 0) return <p class="empty">{empty}</p>;
+export function Failures(props: FailuresProps) {
+  return props.groups.length === 0 ? <p class="empty">{props.empty}</p> : <Groups {...props} />;
+}
+
+function Groups({ groups, more, others, onShow }: FailuresProps) {
+  const kept = useKeptScroll("failures");
   return (
-    <div class="failures" tabIndex={0} role="region" aria-label={t("Failures")}>
+    <div class="failures" tabIndex={0} role="region" aria-label={t("Failures")} {...kept}>
       {more && <p class="note">{t("There are many failures; only the first of them were read.")}</p>}
       <ul>
-        {groups.map((group, number) => (
-          <li key={number} class="failure">
-            <Group group={group} number={number} {...(onShow ? { onShow } : {})} />
+        {groups.map((group) => (
+          <li key={group.id} class="failure">
+            <Group group={group} {...(onShow ? { onShow } : {})} />
           </li>
         ))}
       </ul>
+      {others > 0 && (
+        <p class="note">
+          {counted(
+            others,
+            "{0} failure of a further kind is not shown; the exported results have it.",
+            "{0} failures of further kinds are not shown; the exported results have them.",
+          )}
+        </p>
+      )}
     </div>
   );
 }
 
-function Group({ group, number, onShow }: { group: FailureGroup; number: number; onShow?: (index: number) => void }) {
-  const { title, count, indices, frames, code, details } = group;
+function Group({ group, onShow }: { group: FailureGroup; onShow?: (index: number) => void }) {
+  const { id, title, count, indices, frames, code, details } = group;
   return (
     <>
       <h2>
@@ -62,7 +78,7 @@ function Group({ group, number, onShow }: { group: FailureGroup; number: number;
       )}
       {details.map((detail, position) => (
         <p key={position} class="detail-text">
-          {shown(detail, maxChars)}
+          {detailText(detail)}
         </p>
       ))}
       {code.length > 0 && (
@@ -84,7 +100,7 @@ function Group({ group, number, onShow }: { group: FailureGroup; number: number;
             <li key={frame}>
               {name !== "" && <span class="frame-name">{shown(name, 300)}</span>}
               {opens ? (
-                <button type="button" class="link" onClick={() => post({ type: "openFrame", failure: number, frame })}>
+                <button type="button" class="link" onClick={() => post({ type: "openFrame", failure: id, frame })}>
                   {shown(place, 1_000)}
                 </button>
               ) : (
@@ -96,4 +112,18 @@ function Group({ group, number, onShow }: { group: FailureGroup; number: number;
       )}
     </>
   );
+}
+
+function detailText({ kind, text }: FailureGroup["details"][number]): string {
+  const said = shown(text, maxChars);
+  switch (kind) {
+    case "hint":
+      return said;
+    case "cause":
+      return t("Caused by {0}", said);
+    case "member":
+      return t("One of its errors: {0}", said);
+    case "further":
+      return counted(Number(text), "{0} further error", "{0} further errors");
+  }
 }

@@ -4,6 +4,7 @@ import { t } from "../text.ts";
 import { shown } from "../ui/format.ts";
 import { formatCount } from "../ui/numbers.ts";
 import { Icon } from "../ui/icon.tsx";
+import { useRowPx } from "../ui/lineHeight.ts";
 import { VirtualList, type ListHandle } from "../ui/virtualList.tsx";
 import type { RowSource } from "./rowSource.ts";
 import { rowIcon } from "./states.ts";
@@ -17,12 +18,14 @@ export interface GridProps {
   selected: number | null;
   inSight: number | null;
   onActive: (position: number) => void;
+  /** The row at the top is another. */
+  onFirst: (position: number) => void;
   onOpen: (position: number) => void;
   onSort: (order: Pick<ResultView, "sort" | "descending">) => void;
   handle: RefObject<ListHandle | null>;
 }
 
-const rowPx = 24;
+const leastRowPx = 24;
 const headerPx = 28;
 const indexPx = 104;
 /** At least. */
@@ -32,8 +35,9 @@ const maxCellChars = 500;
 /** More than that nobody reads, and each is an element in every row. */
 const maxColumns = 50;
 
-export function Grid({ rows, active, selected, inSight, onActive, onOpen, onSort, handle }: GridProps) {
+export function Grid({ rows, active, selected, inSight, onActive, onFirst, onOpen, onSort, handle }: GridProps) {
   const { view } = rows;
+  const rowPx = useRowPx("result-grid", leastRowPx);
   const columns = rows.columns.slice(0, maxColumns);
   const heads =
     columns.length > 0 ? columns.map((name) => ({ sort: `.${name}`, label: shown(name, 100) })) : [valueHead()];
@@ -108,7 +112,10 @@ export function Grid({ rows, active, selected, inSight, onActive, onOpen, onSort
       onOpen={onOpen}
       selected={selected}
       inSight={inSight}
-      onWindow={(first, last) => rows.look(first, last)}
+      onWindow={(first, last) => {
+        rows.look(first, last);
+        onFirst(first);
+      }}
       handle={handle}
     />
   );

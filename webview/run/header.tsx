@@ -64,10 +64,10 @@ function Actions({ run, canRepeat }: { run: RunHeader; canRepeat: boolean }) {
           key="pause"
         />
       )}
-      {isMap && run.state === "paused" && (
+      {isMap && (run.state === "paused" || run.state === "interrupted") && (
         <Button label={t("Resume")} icon="play" onPress={() => post({ type: "control", to: "resume" })} key="resume" />
       )}
-      {isLive(run.state) && (
+      {(isLive(run.state) || (isMap && run.state === "interrupted")) && (
         <Button
           label={t("Cancel")}
           icon="debug-stop"
@@ -133,18 +133,18 @@ function Facts({ run }: { run: RunHeader }) {
   const now = useNow(live);
   const elapsedMs = Math.max(0, (run.endedAtMs ?? now) - run.createdAtMs);
   const isMap = run.kind === "map";
-  const rate = run.state === "running" ? run.ratePerSecond : null;
+  const rate = run.state === "running" || run.endedAtMs !== null ? run.ratePerSecond : null;
   const facts: [name: string, value: string][] = [[t("Elapsed"), formatDuration(elapsedMs)]];
   if (isMap && rate !== null) {
-    facts.push([t("Rate"), formatRate(rate)]);
-    if (run.total !== null && rate > 0 && run.done < run.total) {
+    facts.push([run.endedAtMs === null ? t("Rate") : t("Average rate"), formatRate(rate)]);
+    if (live && run.total !== null && rate > 0 && run.done < run.total) {
       facts.push([t("Remaining"), t("about {0}", formatDuration(Math.ceil((run.total - run.done) / rate) * 1_000))]);
     }
   }
   if (isMap && live && run.active > 0)
     facts.push([t("Being worked on"), counted(run.active, "{0} input", "{0} inputs")]);
   if (live || run.replicas > 0) facts.push([t("Replicas"), formatCount(run.replicas)]);
-  if (run.costUsd > 0) facts.push([t("Cost"), formatDollars(run.costUsd)]);
+  if (isMap || run.costUsd > 0) facts.push([t("Cost"), formatDollars(run.costUsd)]);
   facts.push([t("Env"), shown(run.env, 100)], [t("Cluster"), shown(run.cluster, 100)]);
   return (
     <dl class="facts">

@@ -1,25 +1,19 @@
 import { listen } from "../host.ts";
-import type { PanelLogLine } from "../messages.ts";
+import { LineWindow } from "../lineWindow.ts";
+import type { PanelLogLine, ToPage } from "../messages.ts";
 import { plainText } from "../ui/ansi.tsx";
 import { Observable } from "../ui/hooks.ts";
 import type { LogFilter } from "./pageState.ts";
 
 /** The newest lines of a run's log, and those of them that pass the filter. */
 
-const keptLines = 50_000;
-/** Dropped many at once, as each time moves all others. */
-const slack = 5_000;
-const maxChars = 10_000;
-
 export class LogStore extends Observable {
   #filter: LogFilter;
   #needle = "";
-  #lines: PanelLogLine[] = [];
+  /** Every message says how much is to be kept. */
+  readonly #window = new LineWindow({ lines: 0, chars: 0 });
   #shown: PanelLogLine[] = [];
   #gone = 0;
-  #dropped = 0;
-  /** Of the dropped ones, those that the page had. */
-  #pageDropped = 0;
   #widestChars = 0;
   readonly #replicas = new Set<number>();
 
@@ -28,7 +22,7 @@ export class LogStore extends Observable {
     this.#filter = filter;
     this.#needle = filter.text.toLowerCase();
     listen((message) => {
-      if (message.type === "logs") this.#take(message.reset, message.dropped, message.lines);
+      if (message.type === "logs") this.#take(message);
     });
   }
 
@@ -41,14 +35,14 @@ export class LogStore extends Observable {
     return this.#gone;
   }
 
-  /** Lines in all that the page has or had. */
+  /** Whether the page has no line at all, shown or not. */
   get isEmpty(): boolean {
-    return this.#lines.length === 0;
+    return this.#window.lines.length === 0;
   }
 
   /** Older lines that are not here. */
   get dropped(): number {
-    return this.#dropped;
+    return this.#window.dropped;
   }
 
   get replicas(): readonly number[] {
@@ -71,27 +65,21 @@ export class LogStore extends Observable {
     this.changed();
   }
 
-  #take(reset: boolean, dropped: number, given: readonly PanelLogLine[]): void {
+  #take({ reset, dropped, kept, lines }: Extract<ToPage, { type: "logs" }>): void {
+    this.#window.limits = kept;
     if (reset) {
-      this.#lines = [];
+      this.#window.clear();
       this.#replicas.clear();
-      this.#sift();
-      this.#pageDropped = 0;
     }
-    for (const line of given) {
-      const kept = line.text.length > maxChars ? { ...line, text: `${line.text.slice(0, maxChars)}…` } : line;
-      this.#lines.push(kept);
-      this.#replicas.add(kept.replica);
-      this.#show(kept);
+    if (dropped > 0) this.#window.skip(dropped);
+    if (reset || dropped > 0) this.#sift();
+    for (const line of lines) {
+      this.#replicas.add(line.replica);
+      this.#show(line);
     }
-    if (this.#lines.length > keptLines + slack) {
-      const old = this.#lines.splice(0, this.#lines.length - keptLines);
-      const goneNow = old.filter((line) => this.#passes(line)).length;
-      this.#shown.splice(0, goneNow);
-      this.#gone += goneNow;
-      this.#pageDropped += old.length;
-    }
-    this.#dropped = dropped + this.#pageDropped;
+    const goneNow = this.#window.push(lines).filter((line) => this.#passes(line)).length;
+    this.#shown.splice(0, goneNow);
+    this.#gone += goneNow;
     this.changed();
   }
 
@@ -105,7 +93,7 @@ export class LogStore extends Observable {
     this.#shown = [];
     this.#gone = 0;
     this.#widestChars = 0;
-    for (const line of this.#lines) this.#show(line);
+    for (const line of this.#window.lines) this.#show(line);
   }
 
   #passes(line: PanelLogLine): boolean {

@@ -5,6 +5,7 @@ import { Ansi } from "../ui/ansi.tsx";
 import { formatClock } from "../ui/format.ts";
 import { formatCount } from "../ui/numbers.ts";
 import { useObservable } from "../ui/hooks.ts";
+import { useRowPx } from "../ui/lineHeight.ts";
 import { Button, Dropdown, TextField } from "../ui/toolkit.ts";
 import { VirtualList, type ListHandle } from "../ui/virtualList.tsx";
 import type { LogStore } from "./logStore.ts";
@@ -12,29 +13,49 @@ import { type LogFilter, noLogFilter, pageState } from "./pageState.ts";
 
 /** What the function printed. The newest line stays in sight unless one scrolls up. */
 
-const rowPx = 20;
+const leastRowPx = 20;
 const headerPx = 24;
 const filterAfterMs = 150;
 const maxWidthChars = 4_000;
-/** Time, replica, stream and input. */
-const fixedPx = 380;
+/** Of time, replica, stream and input, for rows of that least height. */
+const columnsPx = [132, 80, 80, 88];
 
 export function Logs({ logs, isLive }: { logs: LogStore; isLive: boolean }) {
   useObservable(logs);
+  const rowPx = useRowPx("log-grid", leastRowPx);
+  const { shown, gone } = logs;
+  const count = shown.length;
+  const last = Math.max(0, count - 1);
+  /** Counted from the first line that was ever shown: older ones go, and the line that has the focus keeps it. */
   const [active, setActive] = useState<number | null>(null);
-  const [follows, setFollows] = useState(true);
   const list = useRef<ListHandle | null>(null);
-  const { shown } = logs;
-  const last = Math.max(0, shown.length - 1);
+  const [follows, setFollows] = useState(pageState.value.logFromMs === null);
+  /** Where the log was left, until a line from there on has come. */
+  const leftAtMs = useRef(pageState.value.logFromMs);
+  useEffect(() => {
+    const fromMs = leftAtMs.current;
+    if (fromMs === null) return;
+    // More lines may have come since this was drawn, which the list does not know of yet.
+    const position = shown.findIndex(({ timeMs }, at) => at < count && timeMs >= fromMs);
+    if (position >= 0 && list.current?.showFirst(position)) leftAtMs.current = null;
+  }, [count]);
+  const keepPlace = (first: number) => {
+    if (!follows && leftAtMs.current === null) pageState.update({ logFromMs: shown[first]?.timeMs ?? null });
+  };
+  const follow = (atEnd: boolean) => {
+    leftAtMs.current = null;
+    setFollows(atEnd);
+    if (atEnd) pageState.update({ logFromMs: null });
+  };
 
   const setFilter = (filter: LogFilter) => {
     logs.setFilter(filter);
     pageState.update({ logFilter: filter });
     setActive(null);
-    setFollows(true);
+    follow(true);
   };
   const jump = () => {
-    setFollows(true);
+    follow(true);
     setActive(null);
     list.current?.show(last);
   };
@@ -61,6 +82,11 @@ export function Logs({ logs, isLive }: { logs: LogStore; isLive: boolean }) {
         </div>
       </>
     );
+  };
+  const scaled = columnsPx.map((width) => Math.round((width * rowPx) / leastRowPx));
+  const columns = {
+    "--log-columns": `${scaled.map((width) => `${width}px`).join(" ")} 1fr`,
+    "--fixed": `${scaled.reduce((sum, width) => sum + width, 0)}px`,
   };
   const heads = [t("Time"), t("Replica"), t("Stream"), t("Input"), t("Text")];
   const isFiltered = logs.filter !== noLogFilter && JSON.stringify(logs.filter) !== JSON.stringify(noLogFilter);
@@ -89,8 +115,8 @@ export function Logs({ logs, isLive }: { logs: LogStore; isLive: boolean }) {
         <VirtualList
           label={t("Log")}
           class="log-grid"
-          style={{ "--fixed": `${fixedPx}px`, "--chars": `${Math.min(maxWidthChars, logs.widestChars) + 2}ch` }}
-          count={shown.length}
+          style={{ ...columns, "--chars": `${Math.min(maxWidthChars, logs.widestChars) + 2}ch` }}
+          count={count}
           rowPx={rowPx}
           headerPx={headerPx}
           columns={heads.length}
@@ -101,11 +127,12 @@ export function Logs({ logs, isLive }: { logs: LogStore; isLive: boolean }) {
           ))}
           row={row}
           rowClass={(position) => (shown[position]?.stream === "stderr" ? "stderr" : "")}
-          active={Math.min(active ?? last, last)}
-          onActive={setActive}
+          active={active === null ? last : Math.min(Math.max(0, active - gone), last)}
+          onActive={(position) => setActive(position + gone)}
+          onWindow={keepPlace}
           followEnd={follows}
-          onFollow={setFollows}
-          gone={logs.gone}
+          onFollow={follow}
+          gone={gone}
           handle={list}
         />
       )}

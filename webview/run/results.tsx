@@ -9,7 +9,7 @@ import { Button, Checkbox, TextField } from "../ui/toolkit.ts";
 import type { ListHandle } from "../ui/virtualList.tsx";
 import { Detail } from "./detail.tsx";
 import { Grid } from "./grid.tsx";
-import { pageState } from "./pageState.ts";
+import { noResultsPlace, pageState } from "./pageState.ts";
 import type { RowSource } from "./rowSource.ts";
 import { isLive } from "./states.ts";
 
@@ -35,8 +35,11 @@ const maxProblemChars = 2_000;
 
 export function Results({ run, rows, isAway, wanted }: ResultsProps) {
   useObservable(rows);
-  const [active, setActive] = useState(0);
-  const [selected, setSelected] = useState<Selected | null>(null);
+  const place = useRef(wanted ? noResultsPlace : pageState.value.results).current;
+  const [active, setActive] = useState(place.active);
+  const [selected, setSelected] = useState<Selected | null>(
+    place.open === null ? null : { index: place.open, openedAt: null },
+  );
   const list = useRef<ListHandle | null>(null);
   const { view } = rows;
 
@@ -60,6 +63,16 @@ export function Results({ run, rows, isAway, wanted }: ResultsProps) {
   useEffect(() => {
     if (isWanted && wanted) list.current?.show(wanted.index);
   }, [isWanted, wanted]);
+
+  const isPlaced = useRef(false);
+  useEffect(() => {
+    if (!rows.isLoaded || isPlaced.current) return;
+    isPlaced.current = true;
+    if (!wanted) list.current?.showFirst(place.firstRow);
+  }, [rows.isLoaded]);
+  const keep = (change: Partial<typeof place>) =>
+    pageState.update({ results: { ...pageState.value.results, ...change } });
+  useEffect(() => keep({ active, open: selected?.index ?? null }), [active, selected?.index]);
 
   const close = () => {
     setSelected(null);
@@ -99,6 +112,7 @@ export function Results({ run, rows, isAway, wanted }: ResultsProps) {
             selected={found?.position ?? null}
             inSight={hasMoved ? null : (selected?.openedAt ?? null)}
             onActive={setActive}
+            onFirst={(firstRow) => isPlaced.current && keep({ firstRow })}
             onOpen={open}
             onSort={show}
             handle={list}

@@ -1,4 +1,5 @@
 import Anser from "anser";
+import { withoutReordering } from "../reordering.ts";
 import { shown } from "./format.ts";
 
 /**
@@ -7,8 +8,10 @@ import { shown } from "./format.ts";
  */
 const maxChars = 4_000;
 
-// eslint-disable-next-line no-control-regex -- escape sequences are made of them
-const strings = /(?:\u001b[\]PX^_]|[\u0090\u0098\u009d\u009e\u009f])[^\u0007\u001b\u009c]*(?:\u0007|\u001b\\|\u009c)/g;
+// A string holds no beginning of another: many beginnings without an end would each be followed to the end of the line.
+const strings =
+  // eslint-disable-next-line no-control-regex -- escape sequences are made of them
+  /(?:\u001b[\]PX^_]|[\u0090\u0098\u009d-\u009f])[^\u0007\u001b\u0090\u0098\u009c-\u009f]*(?:\u0007|\u001b\\|\u009c)/g;
 // eslint-disable-next-line no-control-regex
 const sequences = /(?:\u001b\[|\u009b)([0-?]*)([ -/]*)([@-~])/g;
 // eslint-disable-next-line no-control-regex
@@ -16,13 +19,13 @@ const loneEscapes = /\u001b(?!\[[0-9;]*m)[ -/]*[0-~]?/g;
 // eslint-disable-next-line no-control-regex
 const controls = /[\u0000-\u0008\u000a-\u001a\u001c-\u001f\u007f-\u009f]/g;
 // eslint-disable-next-line no-control-regex
-const anyControl = /[\u0000-\u0008\u000a-\u001f\u007f-\u009f]/;
+const anyControl = /[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/;
 // eslint-disable-next-line no-control-regex
 const colours = /\u001b\[[0-9;]*m/g;
 
 /** The text with escape sequences for colours and styles only. */
 function coloursOnly(text: string): string {
-  return text
+  const plain = text
     .replace(strings, "")
     .replace(sequences, (_, parameters: string, between: string, final: string) => {
       const isColour = final === "m" && between === "" && /^[0-9;:]*$/.test(parameters);
@@ -30,6 +33,7 @@ function coloursOnly(text: string): string {
     })
     .replace(loneEscapes, "")
     .replace(controls, "");
+  return withoutReordering(plain);
 }
 
 /** The text as it is read, for filters. */
@@ -92,9 +96,10 @@ export function Ansi({ text }: { text: string }) {
         const foreground = colourName(part.fg, part.fg_truecolor);
         const background = colourName(part.bg, part.bg_truecolor);
         const styles = part.decorations.filter((style) => ["bold", "italic", "underline"].includes(style));
+        // No colour can be read on any other, so on one the text is black or white.
         const classes = [
-          ...(foreground ? [`ansi-${foreground}`] : []),
-          ...(background ? [`ansi-on-${background}`] : []),
+          ...(foreground && !background ? [`ansi-${foreground}`] : []),
+          ...(background ? ["ansi-on", `ansi-on-${background}`] : []),
           ...styles.map((style) => `ansi-${style}`),
         ];
         const content = shown(part.content, maxChars);

@@ -1,3 +1,4 @@
+import { withoutReordering } from "../reordering.ts";
 import { t } from "../text.ts";
 import { formatNumber } from "./numbers.ts";
 
@@ -52,8 +53,8 @@ export function formatClock(timeMs: number): string {
 // eslint-disable-next-line no-control-regex -- they are what is removed
 const controls = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
 
-/** Text from afar, short enough for the page and without control characters but tab and line feed. */
+/** Text from afar, short enough for the page, without control characters but tab and line feed, and in its own order. */
 export function shown(text: string, limit: number): string {
   const cut = text.length > limit ? `${text.slice(0, limit)}…` : text;
-  return cut.replace(controls, "");
+  return withoutReordering(cut.replace(controls, ""));
 }

@@ -47,6 +47,11 @@ interface ValueElement extends HTMLElement {
   value: string;
 }
 
+/** Puts the focus on the first control within an element. */
+export function focusControl(within: Element | null): void {
+  within?.querySelector<HTMLElement>("fc-text-field, fc-text-area, fc-dropdown, fc-checkbox")?.focus();
+}
+
 /** The controls name themselves after the text they had when they were put in; this name stays right. */
 function useName(ref: ControlRef, name: string): void {
   useLayoutEffect(() => ref.current?.setAttribute("aria-label", name), [name]);
@@ -90,6 +95,8 @@ export interface TextProps {
   label: string;
   value: string;
   onInput: (text: string) => void;
+  /** The text is as it is meant: the field was left, or Enter was pressed in it. */
+  onLeave?: () => void;
   placeholder?: string;
   invalid?: boolean;
   /** Ids of elements that say more, such as what is wrong. */
@@ -117,13 +124,16 @@ function useTextControl({ label, value, invalid = false, describedBy = [], contr
   return ref;
 }
 
-function textAttributes({ onInput, placeholder, invalid = false, monospace = false }: TextProps, ref: ControlRef) {
+function textAttributes(props: TextProps, ref: ControlRef) {
+  const { onInput, onLeave, placeholder, invalid = false, monospace = false } = props;
   return {
     ref,
     placeholder,
     class: [invalid && "invalid", monospace && "monospace"].filter(Boolean).join(" "),
     spellcheck: false,
     onInput: (event: Event) => onInput((event.currentTarget as ValueElement).value),
+    onFocusOut: onLeave,
+    onKeyDown: onLeave && ((event: KeyboardEvent) => event.key === "Enter" && onLeave()),
   };
 }
 

@@ -40,6 +40,8 @@ export interface VirtualListProps {
 
 export interface ListHandle {
   show(index: number): void;
+  /** Scrolls until the row is the first in sight; false when there are too few below it for that. */
+  showFirst(index: number): boolean;
   focus(): void;
 }
 
@@ -52,9 +54,12 @@ export function VirtualList(props: VirtualListProps) {
   const [topPx, setTopPx] = useState(0);
   const [, redraw] = useReducer((version: number) => version + 1, 0);
   const extent = { count, rowPx, viewPx: Math.max(0, heightPx - headerPx) };
+  // Rows that went from the beginning move what is in sight at once: a row with the focus must not be left out even once.
+  const goneBefore = useRef(gone);
+  const goneNowPx = Math.max(0, gone - goneBefore.current) * rowPx;
   // Handlers are older than the newest drawing.
   const now = useRef({ extent, topPx, props });
-  now.current = { extent, topPx: clampTop(topPx, extent), props };
+  now.current = { extent, topPx: clampTop(topPx - goneNowPx, extent), props };
   // Moving the bar tells of itself like a user's scrolling; this is how the two are told apart.
   const barSetTo = useRef(-1);
   const takeFocus = useRef(false);
@@ -87,7 +92,7 @@ export function VirtualList(props: VirtualListProps) {
       const { extent, topPx } = now.current;
       if (contentPx(extent) <= maxScrollPx || event.ctrlKey || event.shiftKey || event.deltaY === 0) return;
       event.preventDefault();
-      const unitPx = event.deltaMode === 1 ? rowPx : event.deltaMode === 2 ? extent.viewPx : 1;
+      const unitPx = event.deltaMode === 1 ? extent.rowPx : event.deltaMode === 2 ? extent.viewPx : 1;
       moveTo(topPx + event.deltaY * unitPx, true);
     };
     element.addEventListener("wheel", onWheel, { passive: false });
@@ -108,12 +113,16 @@ export function VirtualList(props: VirtualListProps) {
     props.onFollow?.(maxTopPx(extent) - top < rowPx);
   };
 
-  const goneBefore = useRef(gone);
+  const rowPxBefore = useRef(rowPx);
   useLayoutEffect(() => {
-    const goneNow = gone - goneBefore.current;
+    const firstRow = now.current.topPx / rowPxBefore.current;
+    rowPxBefore.current = rowPx;
+    moveTo(firstRow * rowPx, false);
+  }, [rowPx]);
+
+  useLayoutEffect(() => {
     goneBefore.current = gone;
     if (followEnd) moveTo(maxTopPx(extent), false);
-    else if (goneNow > 0) moveTo(now.current.topPx - goneNow * rowPx, false);
     else if (now.current.topPx !== topPx) moveTo(now.current.topPx, false);
   }, [count, gone, followEnd, heightPx]);
 
@@ -160,6 +169,10 @@ export function VirtualList(props: VirtualListProps) {
     show: (index) => {
       const { topPx, extent } = now.current;
       moveTo(topToShow(index, topPx, extent), false);
+    },
+    showFirst: (index) => {
+      moveTo(index * now.current.extent.rowPx, false);
+      return now.current.topPx === index * now.current.extent.rowPx;
     },
     focus: () => {
       takeFocus.current = true;

@@ -1,13 +1,17 @@
-import type { LogLine } from "../../protocol/messages.ts";
+import type { AgentMethods, Item } from "../../protocol/messages.ts";
 import { FarcallError } from "../../spec/errors.ts";
 import type { RunId } from "../../spec/names.ts";
 import type { Fleet } from "./fleet.ts";
 
 /** What a run prints on other nodes. */
+export type LogItem = Item<AgentMethods["run.logs"]>;
+
 export interface NodeLogOptions {
   follow: boolean;
+  tail?: number | undefined;
+  tailBytes?: number | undefined;
   signal: AbortSignal;
-  take: (lines: LogLine[]) => void | Promise<void>;
+  take: (item: LogItem) => void | Promise<void>;
 }
 
 const unknownTries = 20;
@@ -18,13 +22,14 @@ export async function followNodeLog(
   fleet: Fleet,
   number: number,
   run: RunId,
-  { follow, signal, take }: NodeLogOptions,
+  { follow, tail, tailBytes, signal, take }: NodeLogOptions,
 ): Promise<void> {
   for (let tries = 1; !signal.aborted; tries++) {
     try {
       const peer = await fleet.peer(number);
-      await peer.request("run.logs", { run, follow, here: true }, { signal }, (item) =>
-        take((item as { lines: LogLine[] }).lines),
+      const limits = { ...(tail === undefined ? {} : { tail }), ...(tailBytes === undefined ? {} : { tailBytes }) };
+      await peer.request("run.logs", { run, follow, here: true, ...limits }, { signal }, (item) =>
+        take(item as LogItem),
       );
       return;
     } catch (error) {

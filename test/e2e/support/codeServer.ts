@@ -16,7 +16,6 @@ export interface CodeServerOptions {
   /** The user's settings, over those that keep the window quiet. */
   settings?: Record<string, unknown>;
   /** The display language. Default: English. */
-  locale?: string;
   /** Default: a free one. */
   port?: number;
   /** Ends the server when no window was open for so long, more than 60 s. Default: never. */
@@ -89,7 +88,6 @@ export class CodeServer implements AsyncDisposable {
       "--disable-getting-started-override",
       ...(options.trust ? ["--disable-workspace-trust"] : []),
       ...(options.idleTimeoutSeconds ? [`--idle-timeout-seconds=${options.idleTimeoutSeconds}`] : []),
-      ...(options.locale ? [`--locale=${options.locale}`] : []),
     ];
     // It leaves sockets behind, whose paths have to be short.
     const temporary = await mkdtemp(join(tmpdir(), "farcall-vscode-"));

@@ -15,7 +15,6 @@ export interface LabOptions {
   trust?: boolean;
   /** The user's. */
   settings?: Record<string, unknown>;
-  locale?: string;
   /** Pixels of the screen for each of the page. Default 1. */
   scale?: number;
 }
@@ -46,7 +45,7 @@ export class Lab implements AsyncDisposable {
     this.#opened = opened;
   }
 
-  static async start({ vsix, files = {}, trust = true, settings, locale, scale = 1 }: LabOptions): Promise<Lab> {
+  static async start({ vsix, files = {}, trust = true, settings, scale = 1 }: LabOptions): Promise<Lab> {
     await using opened = new AsyncDisposableStack();
     const home = opened.use(await TestHome.create());
     for (const [name, text] of Object.entries(files)) await home.write(name, text);
@@ -60,7 +59,6 @@ export class Lab implements AsyncDisposable {
       // A run of tests that is killed takes its browser along, but not this process.
       idleTimeoutSeconds: 90,
       ...(settings && { settings }),
-      ...(locale && { locale }),
     };
     await mkdir(options.extensionsDir, { recursive: true });
     await CodeServer.installExtension(vsix, options);
@@ -75,7 +73,6 @@ export class Lab implements AsyncDisposable {
     const context = await browser.newContext({
       viewport: { width: 1280, height: 800 },
       deviceScaleFactor: scale,
-      ...(locale && { locale }),
       permissions: ["clipboard-read", "clipboard-write"],
     });
     return new Lab(home, server, context, opened.move());

@@ -44,10 +44,19 @@ export class LaunchForm {
   /** Chooses where inputs come from, and names them. */
   async source(kind: RegExp, text: string): Promise<void> {
     await this.frame.getByRole("radio", { name: kind }).click();
-    await this.frame
-      .getByRole("textbox", { name: /^(File|Pattern|Export|Values|Inputs)/ })
-      .first()
-      .fill(text);
+    const field = this.frame.getByRole("textbox", { name: /^(File|Pattern|Export|Values|Inputs)/ }).first();
+    await field.fill(text);
+    // An export is looked at when its field is left.
+    await field.blur();
+  }
+
+  async choose(label: string | RegExp, option: string | RegExp): Promise<void> {
+    await this.frame.getByRole("combobox", { name: label }).click();
+    await this.frame.getByRole("option", { name: option }).first().click();
+  }
+
+  value(label: string | RegExp): Promise<string> {
+    return this.frame.getByRole("textbox", { name: label }).first().inputValue();
   }
 
   text(): Promise<string> {

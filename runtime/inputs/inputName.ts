@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { globPrefix } from "../inputs/kinds.ts";
+import { globPrefix } from "./kinds.ts";
 
 const maxChars = 4096;
 
