@@ -119,6 +119,16 @@ describe("processes that share a queue", () => {
     });
   }
 
+  test("end by themselves when they have closed it", async () => {
+    const queue = await start();
+    const id = await newJob(queue);
+    const { ended, lines } = await startWorker(id, longMs, "close");
+    await queue.addChunks(id, [chunk(0, 1)]);
+    await expect.poll(() => lines).toContain("settled 0 1");
+    // A socket or a timer that is left over would keep it.
+    expect(await ended).toEqual([0, null]);
+  });
+
   test("give back at once what one held when it closes", async () => {
     const dir = newDir();
     const [one, other] = [await start({}, dir), await start({}, dir)];

@@ -3,6 +3,8 @@
  * line for each chunk it settled, and kills itself at a step of the first settlement, which is then a split:
  *
  * `claimed`, `before outcome`, `before children`, `between children`, `before acknowledgement`.
+ *
+ * With `close` it closes the queue after the first chunk, while a claim waits, and ends when nothing is left to do.
  */
 import { writeSync } from "node:fs";
 import { Connection } from "../../runtime/queue/jetstream/connection.ts";
@@ -33,12 +35,19 @@ Connection.open = async (address) => {
 
 const queue = await JetStreamQueue.open({ servers: [server], leaseMs: Number(leaseMs) });
 writeSync(1, "ready\n");
-for (;;) {
+let closed = false;
+while (!closed) {
   for (const lease of await queue.claim(job, { max: 4, waitMs: 1_000 })) {
     if (step === "claimed") die();
-    if (step === undefined) await settleWhole(queue, lease, "other process");
+    if (step === undefined || step === "close") await settleWhole(queue, lease, "other process");
     else await split(lease);
     writeSync(1, `settled ${lease.chunk.lo} ${lease.chunk.count}\n`);
+    if (step !== "close") continue;
+    const waiting = queue.claim(job, { max: 1, waitMs: 600_000 });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await queue.close();
+    await waiting;
+    closed = true;
   }
 }
 
