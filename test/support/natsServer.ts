@@ -1,12 +1,13 @@
 /** Real servers for tests of the distributed queue. */
-import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
-import { jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
+import { jetstreamManager } from "@nats-io/jetstream";
 import { afterAll } from "vitest";
+import { Broker } from "../../runtime/queue/jetstream/broker.ts";
+import type { SeatConfig } from "../../runtime/queue/jetstream/brokerConfig.ts";
 import { natsServerProgram } from "./natsProgram.ts";
 import { fastFolder } from "./queueFixture.ts";
 
@@ -19,6 +20,53 @@ export async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
+export interface TestSeat {
+  broker: Broker;
+  folder: string;
+  server: string;
+  seat: SeatConfig;
+}
+
+const mebibyte = 1024 ** 2;
+
+/** Seats on this machine, ended and removed after the tests of the file or the group. */
+export async function startSeats(count: 1 | 3, secured: Partial<SeatConfig> = {}): Promise<TestSeat[]> {
+  const program = await natsServerProgram();
+  const ports = await freePorts(2 * count);
+  const clusterPorts = ports.splice(count);
+  const seats = ports.map((port, i): TestSeat => {
+    const folder = mkdtempSync(join(fastFolder(), "farcall-nats-"));
+    const seat: SeatConfig = {
+      name: `s${i + 1}`,
+      listen: { host: "127.0.0.1", port },
+      sync: "10s",
+      storeBytes: 10_240 * mebibyte,
+      ...(count === 3
+        ? {
+            cluster: {
+              host: "127.0.0.1",
+              port: clusterPorts[i]!,
+              seats: clusterPorts.map((one) => `127.0.0.1:${one}`),
+            },
+          }
+        : {}),
+      ...secured,
+    };
+    const broker = new Broker({ program, folder, memoryBytes: 256 * mebibyte });
+    return { broker, folder, seat, server: `${secured.tls ? "tls" : "nats"}://127.0.0.1:${port}` };
+  });
+  afterAll(async () => {
+    await Promise.all(
+      seats.map(async ({ broker, folder }) => {
+        await broker.end();
+        rmSync(folder, { recursive: true, force: true });
+      }),
+    );
+  });
+  for (const { broker, seat } of seats) broker.start(seat);
+  return seats;
+}
+
 export interface SharedBroker {
   servers: string[];
   /** Empties the server, unless it was used with this folder last. */
@@ -27,19 +75,9 @@ export interface SharedBroker {
 
 /** One server for a file of tests. */
 export async function sharedBroker(): Promise<SharedBroker> {
-  const program = await natsServerProgram();
-  const [port] = await freePorts(1);
-  const folder = mkdtempSync(join(fastFolder(), "farcall-nats-"));
-  const config = join(folder, "nats.conf");
-  writeFileSync(config, `listen: "127.0.0.1:${port}"\njetstream { store_dir: ${JSON.stringify(folder)} }\n`);
-  const child: ChildProcess = spawn(program, ["-c", config], { stdio: "ignore" });
-  const servers = [`nats://127.0.0.1:${port}`];
-  afterAll(async () => {
-    child.kill("SIGKILL");
-    if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
-    rmSync(folder, { recursive: true, force: true });
-  });
-  await answering(servers);
+  const [seat] = await startSeats(1);
+  const servers = [seat!.server];
+  await seat!.broker.ready({ servers }, 20_000);
   let used: string | undefined;
   const use = async (dir: string): Promise<void> => {
     if (dir === used) return;
@@ -49,17 +87,4 @@ export async function sharedBroker(): Promise<SharedBroker> {
     for await (const { config } of streams.list()) await streams.delete(config.name);
   };
   return { servers, use };
-}
-
-/** Waits until JetStream answers. */
-export async function answering(servers: string[]): Promise<void> {
-  for (;;) {
-    try {
-      await using nats = await connect({ servers, reconnect: false, timeout: 500 });
-      await jetstreamManager(nats, { timeout: 500 });
-      return;
-    } catch {
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  }
 }

@@ -54,14 +54,16 @@ async function store(connection: Connection, meter: WorkMeter, job: Job, fresh: 
   const bytes = fresh.reduce((sum, { body }) => sum + body.byteLength, 0);
   await meter.admit(bytes);
   try {
+    const ready: WorkChunk[] = [];
+    for (const { lo, count, body, deaths = 0 } of fresh) {
+      ready.push(await withBlob(connection, job.key, { lo, count, body, deaths, depth: 0 }));
+    }
+    // What is sent over one connection is stored in the order in which it is sent.
     let next = 0;
     const lane = async (): Promise<void> => {
-      while (next < fresh.length) {
-        const { lo, count, body, deaths = 0 } = fresh[next++]!;
-        await putChunk(connection, job.key, subjects.fresh(job.key), { lo, count, body, deaths, depth: 0 });
-      }
+      while (next < ready.length) await send(connection, job.key, subjects.fresh(job.key), ready[next++]!);
     };
-    await Promise.all(Array.from({ length: Math.min(storedAtOnce, fresh.length) }, lane));
+    await Promise.all(Array.from({ length: Math.min(storedAtOnce, ready.length) }, lane));
   } finally {
     meter.arrived(bytes);
   }
@@ -74,15 +76,19 @@ async function store(connection: Connection, meter: WorkMeter, job: Job, fresh: 
   }
 }
 
-/** Stores a chunk of work; twice does no harm, as a chunk is settled once. */
-export async function putChunk(
-  connection: Connection,
-  key: string,
-  subject: string,
-  chunk: WorkChunk & { body: Uint8Array },
-): Promise<void> {
-  const large = chunk.body.byteLength > inlineBytes;
-  const body = large ? await putBlob(connection, key, "i", chunk.body) : chunk.body;
-  const head = workHeaders({ ...chunk, body });
-  await storeWork(connection, subject, large ? new Uint8Array(0) : chunk.body, head, `${key}.${chunkId(chunk)}`);
+/** Stores a child; twice does no harm, as a chunk is settled once. */
+export async function putChild(connection: Connection, key: string, child: WorkChunk): Promise<void> {
+  await send(connection, key, subjects.child(key), await withBlob(connection, key, child));
+}
+
+/** The chunk with its body stored apart, if that is too large for a message. */
+async function withBlob(connection: Connection, key: string, chunk: WorkChunk): Promise<WorkChunk> {
+  const { body } = chunk;
+  if (!(body instanceof Uint8Array) || body.byteLength <= inlineBytes) return chunk;
+  return { ...chunk, body: await putBlob(connection, key, "i", body) };
+}
+
+async function send(connection: Connection, key: string, subject: string, chunk: WorkChunk): Promise<void> {
+  const data = chunk.body instanceof Uint8Array ? chunk.body : new Uint8Array(0);
+  await storeWork(connection, subject, data, workHeaders(chunk), `${key}.${chunkId(chunk)}`);
 }

@@ -47,8 +47,8 @@ export class Claims<T> {
   #running = false;
   #closed = false;
   #wake: (() => void) | undefined;
-  /** Messages that are being made leases of. */
-  #taking: Promise<void>[] = [];
+  /** Messages that are being made leases of, in the order in which they came. */
+  #taking: Promise<{ message: Msg; lease: T | undefined }>[] = [];
   #broken = false;
 
   constructor(host: ClaimsHost<T>) {
@@ -117,6 +117,7 @@ export class Claims<T> {
       }
     }
     this.#running = false;
+    await this.#settleTaken();
     for (const claim of this.#line.slice()) claim.answer(claim.leases);
   }
 
@@ -162,12 +163,18 @@ export class Claims<T> {
   }
 
   async #settleTaken(): Promise<void> {
-    while (this.#taking.length > 0) await Promise.all(this.#taking.splice(0));
+    while (this.#taking.length > 0) {
+      for (const { message, lease } of await Promise.all(this.#taking.splice(0))) {
+        if (lease !== undefined) this.#assign(message, lease);
+      }
+    }
   }
 
-  async #take(message: Msg): Promise<void> {
-    const lease = await this.#host.take(message);
-    if (lease === undefined) return;
+  async #take(message: Msg): Promise<{ message: Msg; lease: T | undefined }> {
+    return { message, lease: await this.#host.take(message) };
+  }
+
+  #assign(message: Msg, lease: T): void {
     const claim = this.#line.find(({ max, leases }) => leases.length < max);
     if (!claim || !this.#host.isRunning()) return this.#host.giveBack(message);
     claim.leases.push(lease);

@@ -43,6 +43,8 @@ export class Connection {
   readonly inboxPrefix: string | undefined;
   readonly #closing = new AbortController();
   readonly #onReconnect = new Set<() => void>();
+  /** Gives up a request whose answer can no longer come. */
+  readonly #asked = new Set<(error: Error) => void>();
 
   /** Throws `agent.auth`, `agent.version`, or `connection.lost` (retryable). */
   static async open(address: BrokerAddress): Promise<Connection> {
@@ -94,7 +96,7 @@ export class Connection {
     for (let pauseMs = firstRetryMs; ; pauseMs = Math.min(2 * pauseMs, longestRetryMs)) {
       if (this.signal.aborted) throw closedError();
       try {
-        return await ask();
+        return await this.#ask(ask);
       } catch (error) {
         if (this.signal.aborted) throw closedError(error);
         if (failureOf(error) !== "unknown") throw error;
@@ -132,10 +134,21 @@ export class Connection {
     await this.nats.close().catch(() => undefined);
   }
 
+  /** The client library waits for answers over a connection that was lost; this asks again as soon as there is one. */
+  #ask<T>(ask: () => Promise<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      this.#asked.add(reject);
+      const over = (): void => void this.#asked.delete(reject);
+      ask().then(resolve, reject).then(over, over);
+    });
+  }
+
   async #watch(): Promise<void> {
     try {
       for await (const { type } of this.nats.status()) {
-        if (type === "reconnect") for (const callback of this.#onReconnect) callback();
+        if (type !== "reconnect") continue;
+        for (const giveUp of this.#asked) giveUp(new Error("the connection was lost"));
+        for (const callback of this.#onReconnect) callback();
       }
     } catch {
       // The connection is over; whoever uses it is told by its own request.

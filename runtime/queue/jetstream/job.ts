@@ -31,7 +31,7 @@ export class Job {
   readonly #connection: Connection;
   readonly #pulls: Pulls;
   readonly #onChange: () => void;
-  readonly #onMissing: () => Promise<void>;
+  readonly #onBroken: () => Promise<void>;
   #tail: Tail;
   #closed = false;
 
@@ -40,14 +40,14 @@ export class Job {
     connection: Connection,
     pulls: Pulls,
     onChange: () => void,
-    onMissing: () => Promise<void>,
+    onBroken: () => Promise<void>,
   ) {
     this.id = id;
     this.key = key;
     this.#connection = connection;
     this.#pulls = pulls;
     this.#onChange = onChange;
-    this.#onMissing = onMissing;
+    this.#onBroken = onBroken;
     this.#tail = this.#follow(this.index);
   }
 
@@ -125,7 +125,7 @@ export class Job {
       (message) => {
         if (enter(index, message) && index === this.index) this.#onChange();
       },
-      this.#onMissing,
+      this.#onBroken,
     );
   }
 }

@@ -62,6 +62,10 @@ export class Pulls {
   constructor(connection: Connection, onStray: (message: Msg) => void) {
     this.#connection = connection;
     this.#onStray = onStray;
+    // The broker forgets what was asked over a connection that was lost.
+    connection.onReconnect(() => {
+      for (const slot of this.#slots) this.#end(slot, "lost");
+    });
   }
 
   /** `onMessage` is called for each message and `onEnd` once, both as they arrive. */

@@ -99,6 +99,14 @@ export class JetStreamQueue implements port.MapQueue {
     });
   }
 
+  async storedFrom(id: RunId, from: number, limit: number): Promise<{ lo: number; count: number }[]> {
+    return this.#write(async () => {
+      const { job } = await this.#jobs.need(id);
+      await job.sync();
+      return job.index.inputs.page(from, limit);
+    });
+  }
+
   async closeInput(id: RunId, total: number): Promise<void> {
     return this.#write(async () => {
       const { job } = await this.#jobs.need(id);

@@ -44,6 +44,12 @@ export class Ranges<T extends Range> {
     return low;
   }
 
+  /** Ranges that begin at `lo` or behind it, at most `limit`. */
+  page(lo: number, limit: number): T[] {
+    const at = this.from(lo);
+    return this.#sorted.slice(at, at + limit);
+  }
+
   /** Position of the range that holds index `index`, or of the next one. */
   holding(index: number): number {
     const at = this.from(index);

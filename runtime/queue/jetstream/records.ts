@@ -38,7 +38,7 @@ export class Records {
   readonly #connection: Connection;
   readonly #pulls: Pulls;
   readonly #onChange: (id: RunId, job: StoredJob | undefined) => void;
-  readonly #onMissing: () => Promise<void>;
+  readonly #onBroken: () => Promise<void>;
   #entries = new Map<RunId, Entry>();
   #tail: Tail;
 
@@ -46,12 +46,12 @@ export class Records {
     connection: Connection,
     pulls: Pulls,
     onChange: (id: RunId, job: StoredJob | undefined) => void,
-    onMissing: () => Promise<void>,
+    onBroken: () => Promise<void>,
   ) {
     this.#connection = connection;
     this.#pulls = pulls;
     this.#onChange = onChange;
-    this.#onMissing = onMissing;
+    this.#onBroken = onBroken;
     this.#tail = this.#follow(this.#entries);
   }
 
@@ -142,7 +142,7 @@ export class Records {
         if (entries === this.#entries) this.#apply(id, read(id, sequence, data));
         else entries.set(id, read(id, sequence, data));
       },
-      this.#onMissing,
+      this.#onBroken,
     );
   }
 

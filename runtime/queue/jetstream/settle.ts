@@ -4,7 +4,7 @@
  */
 import { slicePack } from "../../protocol/pack.ts";
 import type { Lease, Settlement } from "../mapQueue.ts";
-import { putChunk } from "./accept.ts";
+import { putChild } from "./accept.ts";
 import { inlineBytes, putBlob, readBlob } from "./blobs.ts";
 import type { Connection } from "./connection.ts";
 import type { Job } from "./job.ts";
@@ -59,7 +59,7 @@ export async function completeSettled(
       missing.map(async ({ lo, count, deaths }) => {
         const body = given.find((child) => child.lo === lo)?.body ?? (await cut(lo, count));
         const child = { lo, count, deaths, body, depth: parent.depth + 1 };
-        await putChunk(connection, job.key, subjects.child(job.key), child);
+        await putChild(connection, job.key, child);
       }),
     );
   }

@@ -75,10 +75,10 @@ function configs({ replicas, workBytes, outcomeBytes, duplicateWindowMs }: Strea
   ];
 }
 
-/** Makes the streams that are missing, and says when outcomes began to be stored: the epoch of their sequence. */
+/** Makes the streams that are missing, and says when records and outcomes began to be stored: the epoch. */
 export async function ensureStreams(connection: Connection, options: StreamOptions): Promise<string> {
   const { streams: api } = connection.manager;
-  const created = await Promise.all(
+  const [jobs, , outcomes] = await Promise.all(
     configs(options).map((config) =>
       connection.persist(async () => {
         try {
@@ -91,5 +91,6 @@ export async function ensureStreams(connection: Connection, options: StreamOptio
     ),
   );
   // One seat alone may lose its newest messages in a power cut, which nothing shows but its having been started anew.
-  return options.replicas === 1 ? `${created[2]}@${connection.serverId}` : String(created[2]);
+  const epoch = `${jobs} ${outcomes}`;
+  return options.replicas === 1 ? `${epoch} ${connection.serverId}` : epoch;
 }

@@ -7,7 +7,7 @@
 import { AckPolicy, DeliverPolicy } from "@nats-io/jetstream";
 import { type Msg, type MsgHdrs, nanos } from "@nats-io/transport-node";
 import type { Connection } from "./connection.ts";
-import { asQueueError, failureOf } from "./failures.ts";
+import { asQueueError } from "./failures.ts";
 import { newNonce } from "./streams.ts";
 import type { PullEnd, Pulls } from "./pulls.ts";
 import { parseDelivery } from "./work.ts";
@@ -37,7 +37,7 @@ export class Tail {
   readonly #pulls: Pulls;
   readonly #options: TailOptions;
   readonly #onMessage: (message: TailMessage) => void;
-  readonly #onMissing: () => Promise<void>;
+  readonly #onBroken: () => Promise<void>;
   /** Resolves when everything was read that was there at the beginning. */
   readonly caughtUp: Promise<void>;
   #begun!: () => void;
@@ -49,19 +49,22 @@ export class Tail {
   #waiting = new Set<() => void>();
   #closed = false;
 
-  /** `onMissing` is called when the stream is gone, and has to make it again. */
+  /**
+   * `onBroken` is called whenever the consumer was lost: its stream may be gone, and has to be made, or may have been
+   * made anew, in which case nothing behind the last message is what follows it.
+   */
   constructor(
     connection: Connection,
     pulls: Pulls,
     options: TailOptions,
     onMessage: (message: TailMessage) => void,
-    onMissing: () => Promise<void>,
+    onBroken: () => Promise<void>,
   ) {
     this.#connection = connection;
     this.#pulls = pulls;
     this.#options = options;
     this.#onMessage = onMessage;
-    this.#onMissing = onMissing;
+    this.#onBroken = onBroken;
     this.caughtUp = new Promise((resolve) => (this.#begun = resolve));
     void this.#run();
   }
@@ -112,15 +115,16 @@ export class Tail {
 
   async #run(): Promise<void> {
     while (!this.#over) {
-      this.#consumer = undefined;
       try {
         await this.#open();
         while ((await this.#read()) && !this.#over);
-      } catch (error) {
+      } catch {
         // Nobody waits for this loop; whoever needs its messages asks by himself and is told why there are none.
-        if (failureOf(error) === "no-stream" && !this.#over) await this.#onMissing().catch(() => undefined);
       }
-      if (!this.#over) await this.#connection.pause(retryMs);
+      this.#consumer = undefined;
+      if (this.#over) break;
+      await this.#connection.pause(retryMs);
+      await this.#onBroken().catch(() => undefined);
     }
     this.#begun();
     this.#tell();
