@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { mkdtemp, mkdir, rm, writeFile } from "node:fs/promises";
 import { homedir, tmpdir, userInfo } from "node:os";
 import { dirname, join } from "node:path";
@@ -179,6 +180,7 @@ describe("the ssh configuration", () => {
     const canary = join(folder, "canary");
     const lines = [`Match exec "touch ${canary}"`, "  User matched", "Host *", "  User plain"];
     expect(await resolved("a", lines)).toMatchObject({ user: "plain" });
+    expect(existsSync(canary)).toBe(false);
     await expect(resolved("b", ["ProxyCommand nc %h %p"])).rejects.toMatchObject({
       code: "spec.invalid",
       hint: "Use ProxyJump instead.",

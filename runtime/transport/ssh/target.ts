@@ -56,7 +56,7 @@ export function parseHost(text: string): HostSpec {
 export function resolveTarget(text: string, config: SshConfigFile, seen: readonly string[] = []): SshTarget {
   const spec = parseHost(text);
   const said = config.forHost(spec.host, spec.user);
-  if (seen.includes(text) || seen.length >= maxJumps) {
+  if (seen.length >= maxJumps) {
     throw new FarcallError(
       "spec.invalid",
       `The ssh config sends ${seen[0] ?? text} through itself (ProxyJump ${text}).`,
