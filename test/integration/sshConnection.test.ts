@@ -161,7 +161,7 @@ describeInLab("an SSH connection", (lab) => {
     const running = connection.run("exec sleep 4444", { timeoutMs: 60_000 }).catch((error: unknown) => error);
     await silent.powerOff();
     // Closing waits for nobody who cannot answer.
-    const closedWithin = await Promise.race([other.close().then(() => "closed"), sleep(5_000)]);
+    const closedWithin = await Promise.race([other.close().then(() => "closed"), sleep(2_500)]);
     expect(closedWithin).toBe("closed");
     const reason = await Promise.race([connection.closed, sleep(20_000)]);
     expect(reason).toMatchObject({
