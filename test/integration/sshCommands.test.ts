@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, it } from "vitest";
@@ -192,6 +193,17 @@ describeInLab("streams over SSH", (lab) => {
       ),
     ).toBe(100);
     await expect(connection.dialSocket(path)).rejects.toMatchObject({ code: "ssh.refused" });
+  });
+
+  it("are closed with their connection, and that is no error", async () => {
+    const connection = await open(lab(), await shared(lab()));
+    const stream = await connection.dialTcp("127.0.0.1", 22);
+    const closed = once(stream, "close");
+    await connection.close();
+    await closed;
+    expect(stream.destroyed).toBe(true);
+    expect(stream.errored).toBeNull();
+    await expect(connection.dialTcp("127.0.0.1", 22)).rejects.toMatchObject({ code: "connection.lost" });
   });
 
   it("that are not there are refused, and the connection goes on", async () => {

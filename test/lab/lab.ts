@@ -3,7 +3,8 @@ import { appendFile, mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Keeper } from "./keeper.ts";
-import { Machine, type MachineOptions } from "./machine.ts";
+import { Machine } from "./machine.ts";
+import type { MachineOptions } from "./machineOptions.ts";
 import { executed } from "./namespaces.ts";
 import { ensureLabTools } from "./tools.ts";
 

@@ -14,25 +14,7 @@ import {
   type MachineProcess,
   processesBeside,
 } from "./namespaces.ts";
-
-export interface MachineOptions {
-  /** Host name, and its `Host` in the lab's ssh configuration. Default `m1`, `m2`, … */
-  name?: string;
-  /** Default `me`, an ordinary user. `root` is one too. */
-  user?: string;
-  /** The user's login shell. Default `bash`. */
-  shell?: "bash" | "dash" | "busybox" | "fish";
-  /** Size of its disk, which is in memory. Default 4,096. */
-  diskMiB?: number;
-  /** Which Node is in PATH: this project's, one that says it is old, or none (and no npm). Default `24`. */
-  node?: "24" | "20" | "none";
-  /** Programs that are not there, such as `tar`. */
-  without?: readonly string[];
-  /** Lines for sshd's configuration, before its own. */
-  sshd?: readonly string[];
-  /** Host keys, the first of which `hostKey` is about. Default `["ed25519"]`. */
-  hostKeyTypes?: readonly ("ed25519" | "ecdsa" | "rsa")[];
-}
+import { bootVariables, homeOf, type MachineOptions, password, settle, sshdConfig } from "./machineOptions.ts";
 
 /** Where a machine stands. */
 export interface MachinePlace {
@@ -47,15 +29,8 @@ export interface MachinePlace {
 
 const bootTimeoutMs = 20_000;
 const exitTimeoutMs = 20_000;
-const defaultDiskMiB = 4_096;
 const path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const here = import.meta.dirname;
-const shells = { bash: "/bin/bash", dash: "/bin/dash", busybox: "/bin/ash", fish: "/usr/bin/fish" } as const;
-const nodes = { 24: "/opt/lab/node", 20: "/etc/lab/node20", none: "" } as const;
-const password = "correct horse";
-const passwordHash =
-  "$6$farcall$AqWH8bFlLwesBIQqPQA.lVi0hf05OpSyvsCUu237mj3hf2P6KfNOUPumcXRcU218aaw4eIwriDbVHZcgk87tW.";
-
 /** One simulated machine of a lab. Its disk is there until the lab is disposed of, whatever becomes of the machine. */
 export class Machine {
   readonly name: string;
@@ -72,7 +47,7 @@ export class Machine {
   /** The host's public key, in base64 of SSH's wire format. */
   hostKey = "";
   readonly #place: MachinePlace;
-  readonly #options: MachineOptions;
+  readonly #options: Required<MachineOptions>;
   readonly #files: string;
   readonly #disk: string;
   #process: ChildProcess | undefined;
@@ -82,11 +57,11 @@ export class Machine {
 
   constructor(place: MachinePlace, options: MachineOptions) {
     this.#place = place;
-    this.#options = options;
-    this.name = options.name ?? `m${place.number}`;
+    this.#options = settle(options, place.number);
+    this.name = this.#options.name;
     this.address = place.address;
-    this.user = options.user ?? "me";
-    this.home = this.user === "root" ? "/root" : `/home/${this.user}`;
+    this.user = this.#options.user;
+    this.home = homeOf(this.user);
     this.privateKeyFile = place.privateKeyFile;
     this.#files = join(place.folder, "files", this.name);
     this.#disk = join(place.folder, "disks", this.name);
@@ -96,14 +71,23 @@ export class Machine {
   async prepare(): Promise<void> {
     await mkdir(this.#files, { recursive: true });
     await mkdir(this.#disk);
-    await executed([...this.#place.inside, "mount", "-t", "tmpfs", "-o", `size=${this.#diskMiB}m`, "lab", this.#disk]);
+    await executed([
+      ...this.#place.inside,
+      "mount",
+      "-t",
+      "tmpfs",
+      "-o",
+      `size=${this.#options.diskMiB}m`,
+      "lab",
+      this.#disk,
+    ]);
     await copyFile(join(here, "init.sh"), join(this.#files, "init"));
     await copyFile(join(here, "node20.sh"), join(this.#files, "node20"));
     await chmod(join(this.#files, "node20"), 0o755);
     await copyFile(join(here, "node20.cjs"), join(this.#files, "node20.cjs"));
     await copyFile(`${this.privateKeyFile}.pub`, join(this.#files, `keys_${this.user}`));
     await this.#makeHostKeys();
-    await writeFile(join(this.#files, "sshd_config"), this.#sshdConfig());
+    await writeFile(join(this.#files, "sshd_config"), sshdConfig(this.#options));
   }
 
   /** Starts it, on the disk that it had. Resolves when its sshd answers. */
@@ -118,7 +102,7 @@ export class Machine {
         stdio: ["ignore", "ignore", "pipe"],
         env: {
           PATH: path,
-          LAB_NAME: this.name,
+          ...bootVariables(this.#options),
           LAB_CLIENT_PID: String(process.pid),
           LAB_LINK: this.#link,
           LAB_BRIDGE: bridge,
@@ -127,14 +111,6 @@ export class Machine {
           LAB_GATEWAY: gateway,
           LAB_DISK: this.#disk,
           LAB_FILES: this.#files,
-          LAB_USER: this.user,
-          LAB_UID: this.user === "root" ? "0" : "4242",
-          LAB_HOME: this.home,
-          LAB_SHELL: shells[this.#options.shell ?? "bash"],
-          LAB_PASSWORD_HASH: passwordHash,
-          LAB_WITHOUT: this.#without.join(" "),
-          LAB_NODE_FILE: process.execPath,
-          LAB_NODE_LINK: nodes[this.#options.node ?? "24"],
         },
       },
     );
@@ -200,10 +176,9 @@ export class Machine {
    * has the command's output.
    */
   run(command: string, { as = "root", ...options }: CommandOptions & { as?: string } = {}): Promise<CommandResult> {
-    const home = as === "root" ? "/root" : `/home/${as}`;
     const namespaces = ["--target", String(this.#initPid), "--all", "--root", "--wd"];
     const user = as === "root" ? [] : ["setpriv", `--reuid=${as}`, `--regid=${as}`, "--clear-groups"];
-    const environment = ["env", "-i", `HOME=${home}`, `USER=${as}`, `PATH=${path}`];
+    const environment = ["env", "-i", `HOME=${homeOf(as)}`, `USER=${as}`, `PATH=${path}`];
     return execute(["nsenter", ...namespaces, ...user, ...environment, "sh", "-c", command], options);
   }
 
@@ -242,7 +217,7 @@ export class Machine {
   }
 
   async freeDisk(): Promise<void> {
-    await this.#resize(`${this.#diskMiB}m`);
+    await this.#resize(`${this.#options.diskMiB}m`);
   }
 
   /** What its sshd wrote since it was made. */
@@ -255,13 +230,9 @@ export class Machine {
     await this.#makeHostKeys();
   }
 
-  get #diskMiB(): number {
-    return this.#options.diskMiB ?? defaultDiskMiB;
-  }
-
   /** Host keys go through a folder aside, as ssh-keygen asks before it writes over one. */
   async #makeHostKeys(): Promise<void> {
-    const types = this.#hostKeyTypes;
+    const types = this.#options.hostKeyTypes;
     for (const type of types) {
       const aside = join(this.#place.folder, `host_${this.name}_${type}`);
       await executed(["ssh-keygen", "-q", "-t", type, "-N", "", "-C", this.name, "-f", aside]);
@@ -273,33 +244,6 @@ export class Machine {
       this.hostKey = base64!;
       this.knownHostsLine = `${this.address} ${keyType} ${base64}`;
     }
-  }
-
-  #sshdConfig(): string {
-    return [
-      ...(this.#options.sshd ?? []),
-      `Port ${this.port}`,
-      ...this.#hostKeyTypes.map((type) => `HostKey /etc/lab/host_${type}`),
-      "AuthorizedKeysFile /etc/lab/keys_%u",
-      "PermitRootLogin yes",
-      "PasswordAuthentication no",
-      "KbdInteractiveAuthentication no",
-      "UsePAM no",
-      "UseDNS no",
-      "StrictModes no",
-      "LogLevel VERBOSE",
-      "Subsystem sftp internal-sftp",
-      "",
-    ].join("\n");
-  }
-
-  get #hostKeyTypes(): readonly ("ed25519" | "ecdsa" | "rsa")[] {
-    return this.#options.hostKeyTypes ?? ["ed25519"];
-  }
-
-  get #without(): string[] {
-    const { node = "24", without = [] } = this.#options;
-    return ["node", ...(node === "none" ? ["npm", "npx", "corepack"] : []), ...without];
   }
 
   async #gone(): Promise<void> {

@@ -29,7 +29,8 @@ export class SshConnection implements AsyncDisposable {
   #closing = false;
   /** Streams and commands for the sake of which the process must not end. */
   #holds = 0;
-  #lost: FarcallError | undefined;
+  /** Set once it is gone, with the reason unless it was closed here. */
+  #gone: { reason: FarcallError | undefined } | undefined;
 
   private constructor(target: SshTarget, { client, stream }: Login, through: SshConnection | undefined) {
     this.target = target;
@@ -46,10 +47,9 @@ export class SshConnection implements AsyncDisposable {
       });
       client.on("close", () => {
         void through?.close();
-        const why = this.#closing ? undefined : lost(target, reason);
-        this.#lost = why ?? closedHere(target);
-        for (const fail of this.#opening) fail(this.#lost);
-        resolve(why);
+        this.#gone = { reason: this.#closing ? undefined : lost(target, reason) };
+        for (const fail of this.#opening) fail(this.#gone.reason ?? closedHere(target));
+        resolve(this.#gone.reason);
       });
     });
     watch(client, stream, this.closed);
@@ -73,7 +73,7 @@ export class SshConnection implements AsyncDisposable {
   }
 
   get isClosed(): boolean {
-    return this.#lost !== undefined;
+    return this.#gone !== undefined;
   }
 
   /**
@@ -152,7 +152,7 @@ export class SshConnection implements AsyncDisposable {
       (channel) =>
         new SocketStream(
           channel,
-          () => this.#lost,
+          () => this.#gone,
           () => this.#hold(),
         ),
       signal,
@@ -169,7 +169,7 @@ export class SshConnection implements AsyncDisposable {
     signal: AbortSignal | undefined,
   ): Promise<R> {
     signal?.throwIfAborted();
-    if (this.#lost) throw this.#lost;
+    if (this.#gone) throw this.#gone.reason ?? closedHere(this.target);
     const opened = Promise.withResolvers<R>();
     const abort = () => opened.reject(signal?.reason as Error);
     signal?.addEventListener("abort", abort, { once: true });

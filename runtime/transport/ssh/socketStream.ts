@@ -14,17 +14,17 @@ export class SocketStream extends Duplex {
   #writing: ((error?: Error | null) => void) | undefined;
 
   /**
-   * `lost` says why the connection is gone, if it is; `hold` keeps the process alive until its result is called. To be
+   * `gone` says whether the connection is, with the reason unless it was closed here; `hold` keeps the process alive until its result is called. To be
    * made in the moment in which the channel is opened.
    */
-  constructor(channel: ClientChannel, lost: () => Error | undefined, hold: () => () => void) {
+  constructor(channel: ClientChannel, gone: () => { reason: Error | undefined } | undefined, hold: () => () => void) {
     super({ allowHalfOpen: false });
     this.#channel = channel;
     this.#hold = hold;
     this.ref();
     const end = () => {
-      const reason = lost();
-      if (reason) this.destroy(reason);
+      const why = gone();
+      if (why) this.destroy(why.reason);
       else if (!this.readableEnded && !this.destroyed) this.push(null);
     };
     channel.on("data", (data: Buffer) => {
@@ -34,7 +34,7 @@ export class SocketStream extends Duplex {
     channel.on("end", end);
     channel.on("close", () => {
       end();
-      this.#written(lost() ?? Object.assign(new Error("The other end closed the stream."), { code: "EPIPE" }));
+      this.#written(gone()?.reason ?? Object.assign(new Error("The other end closed the stream."), { code: "EPIPE" }));
     });
     channel.on("error", (error: Error) => this.destroy(error));
   }
