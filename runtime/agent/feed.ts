@@ -42,6 +42,7 @@ const maxSlicesHeld = 6;
 /** Weight of the newest measurement in the average. */
 const freshness = 0.3;
 const claimWaitMs = 5_000;
+const betweenClaimsMs = 20;
 /** A third of the queue's default lease. */
 const extendEveryMs = 10_000;
 /** Over the item timeout, for the worker's own timer to act first. */
@@ -130,8 +131,11 @@ export class Feed implements Workload {
     return { done, failed };
   }
 
+  /** Replicas that work on the map. One whose outcomes are being stored is free for more. */
   get replicas(): number {
-    return new Set([...this.#slices.values()].map((slice) => slice.slot)).size;
+    const working = new Set<Slot>();
+    for (const [token, { slot }] of this.#slices) if (slot.slices.has(token)) working.add(slot);
+    return working.size;
   }
 
   /** Milliseconds each replica was busy with this map since this was last asked. */
@@ -271,7 +275,11 @@ export class Feed implements Workload {
           waitMs: claimWaitMs,
           signal: this.#stop.signal,
         });
-        if (leases.length === 0) continue;
+        if (leases.length === 0) {
+          // A queue that says so at once, as it does of a job that ended elsewhere, must not be asked in a circle.
+          await new Promise((resolve) => setTimeout(resolve, betweenClaimsMs));
+          continue;
+        }
         if (this.#stop.signal.aborted) return;
         this.#buffer.push(...leases);
         this.#buffer.sort((a, b) => a.chunk.lo - b.chunk.lo);
@@ -325,7 +333,7 @@ export class Feed implements Workload {
           this.#host.onProgress();
         },
       );
-      this.#measured(slot, begunAtMs, chunk.count);
+      this.#measured(slot, begunAtMs, chunk.count, value.workedMs);
       if (value.strays > 0) this.#pool.recycle(slot);
       if (!this.#stop.signal.aborted) settled = this.#settle(lease, slice.results, remainder(chunk, slice.results));
     } catch (error) {
@@ -354,15 +362,15 @@ export class Feed implements Workload {
   }
 
   /**
-   * Time per input is what the replica took since it last finished a slice: slices wait in the worker or
-   * overlap there, so the time since one was handed over says little.
+   * How long an input takes is what the worker says, without the way there and back: on a busy machine, or with a queue
+   * that is far away, that would make short inputs look long. What a replica's time was used for is counted in full:
+   * since it last finished a slice, as slices wait in the worker or overlap there.
    */
-  #measured(slot: Slot, begunAtMs: number, count: number): void {
+  #measured(slot: Slot, begunAtMs: number, count: number, workedMs: number): void {
     const now = performance.now();
-    const busyMs = now - Math.max(begunAtMs, slot.finishedAtMs);
+    this.usedMs += now - Math.max(begunAtMs, slot.finishedAtMs);
     slot.finishedAtMs = now;
-    this.usedMs += busyMs;
-    const itemMs = busyMs / count;
+    const itemMs = workedMs / count;
     this.#itemMs = this.#itemMs === undefined ? itemMs : this.#itemMs * (1 - freshness) + itemMs * freshness;
   }
 

@@ -475,8 +475,11 @@ export const workerMethods = {
       token: v.string(),
     }),
     item: v.object({ lo: count, count, errors: count }),
-    /** `strays` counts the functions of this worker that went on after they were told to stop. */
-    result: v.object({ strays: count }),
+    /**
+     * `workedMs` is from the start of the first input to the end of the last. `strays` counts the functions of this
+     * worker that went on after they were told to stop.
+     */
+    result: v.object({ strays: count, workedMs: v.number() }),
   },
 } as const satisfies Catalogue;
 

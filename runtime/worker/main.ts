@@ -78,8 +78,9 @@ const agent: Peer<WorkerNotices, typeof workerMethods> = new Peer(transport, wor
       const { run, logFile, concurrency } = request;
       const held = lanesOf(run, concurrency);
       output.begin(run, logFile);
+      let workedMs: number;
       try {
-        await workSlice(fn, request, incoming.body, {
+        workedMs = await workSlice(fn, request, incoming.body, {
           journal,
           output,
           lanes: held.lanes,
@@ -91,7 +92,7 @@ const agent: Peer<WorkerNotices, typeof workerMethods> = new Peer(transport, wor
         output.endOf(run, -1);
         output.end(run);
       }
-      return { result: { strays: strays.count } };
+      return { result: { strays: strays.count, workedMs } };
     },
   },
   onClose: () => endProcessGroup(),

@@ -57,14 +57,15 @@ const flushBytes = 256 * 1024;
 /** How long synchronous work may keep the event loop from hearing a cancel. */
 const yieldEveryMs = 15;
 
+/** Returns how many milliseconds it took from the first input's start on, without the wait for a lane before that. */
 export async function workSlice(
   fn: UserFunction,
   request: SliceRequest,
   pack: Uint8Array,
   tools: SliceTools,
-): Promise<void> {
+): Promise<number> {
   const slice = new Slice(fn, request, unpackValues(pack), tools);
-  await slice.work();
+  return slice.work();
 }
 
 class Slice {
@@ -76,6 +77,7 @@ class Slice {
   readonly #done = new Map<number, Outcome>();
   #doneBytes = 0;
   #next = 0;
+  #begunAtMs: number | undefined;
   #flushedAtMs = performance.now();
   #yieldedAtMs = performance.now();
   #cancelled = false;
@@ -88,13 +90,13 @@ class Slice {
     this.#tools = tools;
   }
 
-  async work(): Promise<void> {
+  async work(): Promise<number> {
     const { signal } = this.#tools;
     const onAbort = () => {
       this.#cancelled = true;
       for (const context of this.#active.values()) context.abort(signal.reason);
     };
-    if (signal.aborted) return;
+    if (signal.aborted) return 0;
     signal.addEventListener("abort", onAbort, { once: true });
     // Outcomes of slow inputs must not wait for the next input to finish.
     const flusher = setInterval(() => void this.#flush(), flushEveryMs);
@@ -103,7 +105,9 @@ class Slice {
     try {
       const lanes = Math.min(this.#request.concurrency, this.#inputs.length);
       await Promise.all(Array.from({ length: lanes }, () => this.#lane()));
+      const workedMs = performance.now() - (this.#begunAtMs ?? performance.now());
       await this.#flush();
+      return workedMs;
     } finally {
       clearInterval(flusher);
       process.off("exit", flushAtExit);
@@ -115,6 +119,7 @@ class Slice {
   async #lane(): Promise<void> {
     using _lane = await this.#tools.lanes.take();
     const { token, deaths, timeoutMs } = this.#request;
+    this.#begunAtMs ??= performance.now();
     this.#journal ??= this.#tools.journal.begin(token, deaths > 0 || timeoutMs !== null);
     while (!this.#cancelled && this.#next < this.#inputs.length) {
       const position = this.#next++;

@@ -33,6 +33,7 @@ export class Job {
   readonly #onChange: () => void;
   readonly #onBroken: () => Promise<void>;
   #tail: Tail;
+  #whole: Promise<void> | undefined;
   #closed = false;
 
   constructor(
@@ -53,6 +54,16 @@ export class Job {
 
   get loaded(): Promise<void> {
     return this.#tail.caughtUp;
+  }
+
+  /**
+   * Waits until the index of a job that has ended holds all its outcomes. That a job has ended may be heard before the
+   * last outcomes that others stored; after it there are none.
+   */
+  whole(): Promise<void> {
+    this.#whole ??= this.sync();
+    this.#whole.catch(() => (this.#whole = undefined));
+    return this.#whole;
   }
 
   /** Waits until the index holds all that is stored. */
@@ -84,6 +95,7 @@ export class Job {
     const index = new JobIndex();
     const tail = this.#follow(index);
     await tail.caughtUp;
+    this.#whole = undefined;
     this.#tail.close();
     if (this.#closed) return tail.close();
     this.index = index;

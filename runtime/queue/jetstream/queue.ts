@@ -191,7 +191,8 @@ export class JetStreamQueue implements port.MapQueue {
 
   async outcomes(id: RunId, query: port.OutcomeQuery): Promise<port.OutcomePage> {
     this.#checkOpen();
-    const { job } = await this.#jobs.need(id);
+    const { record, job } = await this.#jobs.need(id);
+    if (hasEnded(record)) await job.whole();
     const { epoch } = this.#jobs;
     return { ranges: await readPage(job, this.#jobs.bodies, query), epoch };
   }
@@ -199,6 +200,7 @@ export class JetStreamQueue implements port.MapQueue {
   async counts(id: RunId): Promise<port.JobCounts> {
     this.#checkOpen();
     const { record, job } = await this.#jobs.need(id);
+    if (hasEnded(record)) await job.whole();
     return job.index.counts(this.#jobs.leases.countOf(job.key), hasEnded(record));
   }
 
