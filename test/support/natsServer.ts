@@ -73,17 +73,17 @@ export interface SharedBroker {
   use(dir: string): Promise<void>;
 }
 
-/** One server for a file of tests. */
-export async function sharedBroker(): Promise<SharedBroker> {
-  const [seat] = await startSeats(1);
-  const servers = [seat!.server];
-  await seat!.broker.ready({ servers }, 20_000);
+/** One broker for a file of tests. */
+export async function sharedBroker(count: 1 | 3 = 1): Promise<SharedBroker> {
+  const seats = await startSeats(count);
+  const servers = seats.map(({ server }) => server);
+  await Promise.all(seats.map(({ broker }) => broker.ready({ servers }, 20_000)));
   let used: string | undefined;
   const use = async (dir: string): Promise<void> => {
     if (dir === used) return;
     used = dir;
     await using nats = await connect({ servers });
-    const { streams } = await jetstreamManager(nats);
+    const { streams } = await jetstreamManager(nats, { timeout: 10_000 });
     for await (const { config } of streams.list()) await streams.delete(config.name);
   };
   return { servers, use };

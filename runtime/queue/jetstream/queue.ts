@@ -34,6 +34,8 @@ export interface JetStreamQueueOptions extends BrokerAddress {
 }
 
 const ackTimeoutMs = 2_000;
+/** A chunk that was stored, or given back, a moment ago may not have reached the seat that hands it out. */
+const lagMs = 100;
 /** How long closing waits for what was asked for before. */
 const closeMs = 3_000;
 
@@ -127,8 +129,10 @@ export class JetStreamQueue implements port.MapQueue {
 
   async claim(id: RunId, options: port.ClaimOptions): Promise<port.Lease[]> {
     this.#checkOpen();
-    const { record, claims } = await this.#jobs.need(id);
-    return this.#closed || hasEnded(record) ? [] : claims.claim(options);
+    const { record, job, claims } = await this.#jobs.need(id);
+    if (this.#closed || hasEnded(record)) return [];
+    const { pending } = job.index.counts(this.#jobs.leases.countOf(job.key), false);
+    return claims.claim(pending > 0 ? { ...options, waitMs: Math.max(options.waitMs, lagMs) } : options);
   }
 
   async extend(lease: port.Lease): Promise<boolean> {
