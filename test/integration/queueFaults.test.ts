@@ -79,16 +79,14 @@ describe("a distributed queue", () => {
     await queue.addChunks(id, chunks(2, 3));
     await using manager = await manage();
     const repeat = async (): Promise<void> => {
-      for (const seq of [1, 2]) {
-        const message = messages[seq]!;
+      for (const message of messages) {
+        if (!message) throw new Error("The work is not there.");
         const head = headers();
         for (const key of message.header.keys()) head.set(key, message.header.get(key));
         await manager.publisher.publish(message.subject, message.data, { headers: head });
       }
     };
-    const messages = await Promise.all(
-      [0, 1, 2].map((seq) => (seq ? manager.streams.getMessage("WORK", { seq }) : null)),
-    );
+    const messages = await Promise.all([1, 2].map((seq) => manager.streams.getMessage("WORK", { seq })));
     await repeat();
     expect((await manager.streams.info("WORK")).state.messages).toBe(2);
     await new Promise((resolve) => setTimeout(resolve, 250));

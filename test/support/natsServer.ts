@@ -12,7 +12,7 @@ import { natsServerProgram } from "./natsProgram.ts";
 import { fastFolder } from "./queueFixture.ts";
 
 /** Ports that nobody listened on a moment ago. */
-export async function freePorts(count: number): Promise<number[]> {
+async function freePorts(count: number): Promise<number[]> {
   const servers = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
   await Promise.all(servers.map((server) => once(server, "listening")));
   const ports = servers.map((server) => (server.address() as AddressInfo).port);
@@ -73,17 +73,17 @@ export interface SharedBroker {
   use(dir: string): Promise<void>;
 }
 
-/** One server for a file of tests. */
-export async function sharedBroker(): Promise<SharedBroker> {
-  const [seat] = await startSeats(1);
-  const servers = [seat!.server];
-  await seat!.broker.ready({ servers }, 20_000);
+/** One broker for a file of tests. */
+export async function sharedBroker(count: 1 | 3 = 1): Promise<SharedBroker> {
+  const seats = await startSeats(count);
+  const servers = seats.map(({ server }) => server);
+  await Promise.all(seats.map(({ broker }) => broker.ready({ servers }, 20_000)));
   let used: string | undefined;
   const use = async (dir: string): Promise<void> => {
     if (dir === used) return;
     used = dir;
     await using nats = await connect({ servers });
-    const { streams } = await jetstreamManager(nats);
+    const { streams } = await jetstreamManager(nats, { timeout: 10_000 });
     for await (const { config } of streams.list()) await streams.delete(config.name);
   };
   return { servers, use };

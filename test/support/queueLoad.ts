@@ -1,7 +1,6 @@
 /** A map under way: inputs are sent, worked and settled by several at once, whatever happens to the queue. */
 import { expect } from "vitest";
 import type { MapQueue } from "../../runtime/queue/mapQueue.ts";
-import { FarcallError } from "../../runtime/spec/errors.ts";
 import type { RunId } from "../../runtime/spec/names.ts";
 import { chunk, firstFault, readOutcomes, settleWhole } from "./queueData.ts";
 
@@ -13,21 +12,21 @@ export async function workThrough(queues: readonly MapQueue[], id: RunId, number
   const send = async (): Promise<void> => {
     for (let i = 0; i < number; i += 10) {
       const some = Array.from({ length: Math.min(10, number - i) }, (_, k) => chunk((i + k) * each, each));
-      await again(() => sender!.addChunks(id, some));
+      await sender!.addChunks(id, some);
     }
   };
   const work = async (queue: MapQueue): Promise<void> => {
     for (;;) {
-      const { settled } = await again(() => queue.counts(id));
+      const { settled } = await queue.counts(id);
       if (settled === number * each) return;
-      const leases = await again(() => queue.claim(id, { max: 4, waitMs: 200 }));
+      const leases = await queue.claim(id, { max: 4, waitMs: 200 });
       for (const lease of leases) {
         const { lo, count, deaths } = lease.chunk;
         if (lo % 7 === 0 && count > 1 && deaths === 0) {
           const children = [chunk(lo, 1, 1), chunk(lo + 1, count - 1, 1)];
-          await again(() => queue.settle(lease, { results: [], children }));
+          await queue.settle(lease, { results: [], children });
         } else {
-          await again(() => settleWhole(queue, lease));
+          await settleWhole(queue, lease);
         }
       }
     }
@@ -39,16 +38,4 @@ export async function workThrough(queues: readonly MapQueue[], id: RunId, number
     expect(await queue.counts(id)).toEqual({ pending: 0, leased: 0, settled: number * each, errors: 0 });
   }
   await sender!.closeInput(id, number * each);
-}
-
-/** What may be asked again is asked again, as agents do. */
-async function again<T>(ask: () => Promise<T>): Promise<T> {
-  for (;;) {
-    try {
-      return await ask();
-    } catch (error) {
-      if (!(error instanceof FarcallError) || !error.retryable) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-  }
 }

@@ -2,7 +2,7 @@
 import { nkeys } from "@nats-io/transport-node";
 import type { Certified } from "./certificates.ts";
 
-export interface BrokerUser {
+interface BrokerUser {
   /** Public key; its owner alone has the seed. */
   nkey: string;
   /**
@@ -53,7 +53,11 @@ const logBytes = 10 * 1024 * 1024;
 
 /** What a queue asks of the broker, and no more. Purging is part of ending a job. */
 const agentSubjects = [
-  ...["j.>", "w.>", "r.>", "i.>", "b.>"],
+  "j.>",
+  "w.>",
+  "r.>",
+  "i.>",
+  "b.>",
   ...["INFO.*", "MSG.GET.*", "PURGE.*"].map((api) => `$JS.API.STREAM.${api}`),
   ...["CREATE.>", "DELETE.*.*", "INFO.*.*", "LIST.*", "MSG.NEXT.*.*"].map((api) => `$JS.API.CONSUMER.${api}`),
   "$JS.API.DIRECT.GET.>",

@@ -18,7 +18,7 @@ export interface IndexedRange extends Range {
 }
 
 /** Where bodies lie. */
-export interface MessageRef {
+interface MessageRef {
   sequence: number;
   blob: BlobRef | undefined;
 }

@@ -1,6 +1,5 @@
 /**
  * The jobs that this process knows: their records, and for those that run or were asked about, index and claims.
- * Also notices when the store has begun anew, and then reads everything again.
  */
 import type { Msg } from "@nats-io/transport-node";
 import type { RunId } from "../../spec/names.ts";
@@ -9,9 +8,11 @@ import { Claims } from "./claims.ts";
 import type { Connection } from "./connection.ts";
 import { ensureConsumers } from "./consumers.ts";
 import { Deliveries } from "./deliveries.ts";
+import { Epoch } from "./epoch.ts";
 import { failureOf } from "./failures.ts";
 import { Job } from "./job.ts";
 import { consumerNames, keyOfConsumer, Leases } from "./leases.ts";
+import { Listeners } from "./listeners.ts";
 import { OutcomeBodies } from "./outcomeBodies.ts";
 import { Pulls } from "./pulls.ts";
 import { hasEnded, Records, type StoredJob } from "./records.ts";
@@ -37,24 +38,19 @@ export class Jobs {
   readonly deliveries: Deliveries;
   readonly bodies: OutcomeBodies;
   readonly meter: WorkMeter;
-  epoch: string;
+  readonly epoch: Epoch;
   readonly #connection: Connection;
   readonly #leaseMs: number;
-  readonly #streamOptions: StreamOptions;
   readonly #pulls: Pulls;
-  readonly #listeners = new Set<{ callback: (job: RunId) => void }>();
+  readonly #listeners = new Listeners();
   /** By key; the one that was asked about last at the end. */
   readonly #open = new Map<string, Open>();
-  #changed = new Set<RunId>();
-  #checking: Promise<void> | undefined;
-  #reloading = false;
   #sweepTimer: NodeJS.Timeout | undefined;
 
   static async open(connection: Connection, leaseMs: number, streamOptions: StreamOptions): Promise<Jobs> {
     const epoch = await ensureStreams(connection, streamOptions);
     const jobs = new Jobs(connection, leaseMs, streamOptions, epoch);
     await jobs.records.loaded;
-    connection.onReconnect(() => void jobs.#check());
     jobs.#sweepSoon();
     return jobs;
   }
@@ -62,8 +58,7 @@ export class Jobs {
   private constructor(connection: Connection, leaseMs: number, streamOptions: StreamOptions, epoch: string) {
     this.#connection = connection;
     this.#leaseMs = leaseMs;
-    this.#streamOptions = streamOptions;
-    this.epoch = epoch;
+    this.epoch = new Epoch(connection, streamOptions, epoch, () => this.#reload());
     this.leases = new Leases(leaseMs);
     this.deliveries = new Deliveries(connection, this.leases, leaseMs);
     this.bodies = new OutcomeBodies(connection);
@@ -73,7 +68,7 @@ export class Jobs {
       connection,
       this.#pulls,
       (id, record) => this.#recordChanged(id, record),
-      () => this.#check(),
+      () => this.epoch.check(),
     );
   }
 
@@ -105,26 +100,11 @@ export class Jobs {
   }
 
   onChange(callback: (job: RunId) => void): () => void {
-    const listener = { callback };
-    this.#listeners.add(listener);
-    return () => void this.#listeners.delete(listener);
+    return this.#listeners.add(callback);
   }
 
-  /** Tells listeners, once for all that changed in this turn. */
   changed(id: RunId): void {
-    if (this.#changed.size === 0) {
-      queueMicrotask(() => {
-        const changed = this.#changed;
-        this.#changed = new Set();
-        for (const job of changed) {
-          for (const listener of this.#listeners) {
-            // In a turn of its own: what a callback throws is its owner's fault and not the queue's.
-            queueMicrotask(() => this.#listeners.has(listener) && listener.callback(job));
-          }
-        }
-      });
-    }
-    this.#changed.add(id);
+    this.#listeners.changed(id);
   }
 
   nudge(id: RunId): void {
@@ -160,7 +140,7 @@ export class Jobs {
       this.#connection,
       this.#pulls,
       () => this.changed(id),
-      () => this.#check(),
+      () => this.epoch.check(),
     );
     const { children, fresh } = consumerNames(key);
     const claims = new Claims<Lease>({
@@ -228,41 +208,16 @@ export class Jobs {
       await this.ensureConsumers(key);
     } catch (error) {
       if (failureOf(error) === "closed" || this.#connection.signal.aborted) return false;
-      if (failureOf(error) === "no-stream") await this.#check();
+      if (failureOf(error) === "no-stream") await this.epoch.check();
     }
     return true;
   }
 
-  /** Makes streams that are gone, and sees whether outcomes have begun anew. */
-  #check(): Promise<void> {
-    this.#checking ??= this.#checkNow().finally(() => (this.#checking = undefined));
-    return this.#checking;
-  }
-
-  async #checkNow(): Promise<void> {
-    try {
-      const epoch = await ensureStreams(this.#connection, this.#streamOptions);
-      if (epoch === this.epoch || this.#reloading) return;
-      this.#reloading = true;
-      void this.#reload(epoch);
-    } catch {
-      // Whoever needs the streams comes here again.
-    }
-  }
-
-  async #reload(epoch: string): Promise<void> {
-    try {
-      await this.records.reload();
-      await Promise.all([...this.#open.values()].map(({ job }) => job.reload()));
-      this.bodies.clear();
-      this.epoch = epoch;
-      for (const { job } of this.#open.values()) this.changed(job.id);
-    } catch {
-      // The connection is closed.
-    }
-    this.#reloading = false;
-    // It may have begun anew once more.
-    if (!this.#connection.signal.aborted) await this.#check();
+  async #reload(): Promise<void> {
+    await this.records.reload();
+    await Promise.all([...this.#open.values()].map(({ job }) => job.reload()));
+    this.bodies.clear();
+    for (const { job } of this.#open.values()) this.changed(job.id);
   }
 
   #sweepSoon(): void {

@@ -3,7 +3,6 @@
  * know of each other only what is in the streams; see `streams` for those, and `settle` for why an input has one
  * outcome whatever happens to them.
  */
-import { FarcallError } from "../../spec/errors.ts";
 import type { RunId } from "../../spec/names.ts";
 import type * as port from "../mapQueue.ts";
 import { checkChunks, checkSettlement } from "../settlement.ts";
@@ -13,6 +12,7 @@ import { asQueueError, closedError } from "./failures.ts";
 import { giveBackWord } from "./deliveries.ts";
 import type { Job } from "./job.ts";
 import { Jobs } from "./jobs.ts";
+import { checkDeletable, checkTakesInput, closed, moved } from "./jobRules.ts";
 import { parseToken } from "./leases.ts";
 import { readPage } from "./outcomePages.ts";
 import { hasEnded, type StoredJob } from "./records.ts";
@@ -34,6 +34,8 @@ export interface JetStreamQueueOptions extends BrokerAddress {
 }
 
 const ackTimeoutMs = 2_000;
+/** A chunk that was stored, or given back, a moment ago may not have reached the seat that hands it out. */
+const lagMs = 100;
 /** How long closing waits for what was asked for before. */
 const closeMs = 3_000;
 
@@ -91,9 +93,7 @@ export class JetStreamQueue implements port.MapQueue {
     checkChunks(chunks);
     return this.#write(async () => {
       const { record, job } = await this.#jobs.need(id);
-      if (hasEnded(record)) throw stateError(record, "takes no more inputs");
-      if (record.total !== undefined)
-        throw stateError(record, `takes no more inputs: it was closed at ${record.total}`);
+      checkTakesInput(record);
       await accept(this.#connection, this.#jobs.meter, job, chunks);
       this.#jobs.changed(id);
     });
@@ -111,32 +111,14 @@ export class JetStreamQueue implements port.MapQueue {
     return this.#write(async () => {
       const { job } = await this.#jobs.need(id);
       if (job.index.accepted !== total || job.index.inputs.end !== total) await job.sync();
-      const { accepted, inputs } = job.index;
-      await this.#jobs.records.change(id, (record) => {
-        if (!record) throw unknown(id);
-        if (record.total === total) return undefined;
-        if (hasEnded(record)) throw stateError(record, "cannot be closed");
-        if (record.total === undefined && accepted === total && inputs.end === total) return { ...record, total };
-        const has =
-          record.total === undefined
-            ? `has ${accepted} without a gap, and the last ends at ${inputs.end}`
-            : `was closed at ${record.total}`;
-        throw new FarcallError("run.mismatch", `The run ${id} cannot be closed at ${total} inputs: it ${has}.`);
-      });
+      await this.#jobs.records.change(id, (record) => closed(id, record, job.index, total));
     });
   }
 
   async setState(id: RunId, to: port.JobState, revision: number): Promise<number> {
     return this.#write(async () => {
       const { job } = await this.#jobs.need(id);
-      const change = this.#jobs.records.change(id, (record) => {
-        if (!record) throw unknown(id);
-        if (hasEnded(record)) throw stateError(record, `cannot become ${to}`);
-        if (record.revision !== revision) {
-          throw stateError(record, `cannot become ${to}: it is at revision ${record.revision}, not ${revision}`);
-        }
-        return { ...record, state: to, revision: revision + 1 };
-      });
+      const change = this.#jobs.records.change(id, (record) => moved(id, record, to, revision));
       // What is asked for after this by the same process comes after it.
       if (hasEnded({ state: to })) job.ending = change.then(nothing, nothing);
       const record = await change;
@@ -147,8 +129,10 @@ export class JetStreamQueue implements port.MapQueue {
 
   async claim(id: RunId, options: port.ClaimOptions): Promise<port.Lease[]> {
     this.#checkOpen();
-    const { record, claims } = await this.#jobs.need(id);
-    return this.#closed || hasEnded(record) ? [] : claims.claim(options);
+    const { record, job, claims } = await this.#jobs.need(id);
+    if (this.#closed || hasEnded(record)) return [];
+    const { pending } = job.index.counts(this.#jobs.leases.countOf(job.key), false);
+    return claims.claim(pending > 0 ? { ...options, waitMs: Math.max(options.waitMs, lagMs) } : options);
   }
 
   async extend(lease: port.Lease): Promise<boolean> {
@@ -193,7 +177,7 @@ export class JetStreamQueue implements port.MapQueue {
     this.#checkOpen();
     const { record, job } = await this.#jobs.need(id);
     if (hasEnded(record)) await job.whole();
-    const { epoch } = this.#jobs;
+    const epoch = this.#jobs.epoch.current;
     return { ranges: await readPage(job, this.#jobs.bodies, query), epoch };
   }
 
@@ -219,15 +203,15 @@ export class JetStreamQueue implements port.MapQueue {
   /** Forgetting a job that is unknown does nothing. Throws `run.state` for one that has not ended. */
   async deleteJob(id: RunId): Promise<void> {
     return this.#write(async () => {
-      const check = (record: StoredJob | undefined): "deleted" | undefined => {
-        if (record && !hasEnded(record)) throw stateError(record, "cannot be deleted before it has ended");
-        return record && "deleted";
-      };
-      const record = await this.#jobs.records.change(id, (known) => (check(known), undefined));
+      const { records } = this.#jobs;
+      const record = await records.change(id, (known) => {
+        if (known) checkDeletable(known);
+        return undefined;
+      });
       if (!record) return;
       // First what belongs to it: if this ends half way, the job is still there to be deleted.
       await this.#jobs.removeOutcomes(record.key);
-      await this.#jobs.records.change(id, (known) => (known?.key === record.key ? check(known) : undefined));
+      await records.change(id, (known) => (known?.key === record.key ? "deleted" : undefined));
     });
   }
 
@@ -291,11 +275,3 @@ export class JetStreamQueue implements port.MapQueue {
 }
 
 const nothing = (): void => undefined;
-
-function unknown(id: RunId): FarcallError {
-  return new FarcallError("run.unknown", `There is no run ${id} in the queue.`);
-}
-
-function stateError({ id, state }: StoredJob, what: string): FarcallError {
-  return new FarcallError("run.state", `The run ${id} (state ${state}) ${what}.`);
-}

@@ -14,6 +14,8 @@ import { storeOnce } from "./store.ts";
 import { newNonce, streams, subjects } from "./streams.ts";
 import { chunkId, type ChunkName, type WorkChunk } from "./work.ts";
 
+const maxComplete = 10_000;
+
 type Chunk = Pick<WorkChunk, "lo" | "depth" | "count" | "body">;
 
 export async function storeSettlement(
@@ -63,7 +65,10 @@ export async function completeSettled(
       }),
     );
   }
-  if (children.length > 0) job.complete.add(id);
+  if (children.length === 0) return;
+  // What is forgotten here costs the same messages once more.
+  if (job.complete.size >= maxComplete) job.complete.clear();
+  job.complete.add(id);
 }
 
 /** Cuts the bodies of children out of that of their parent. */

@@ -11,7 +11,7 @@ import type { ResultRange, Settlement } from "../mapQueue.ts";
 import type { BlobRef } from "./blobs.ts";
 import type { ChunkName } from "./work.ts";
 
-export interface SettledResult {
+interface SettledResult {
   lo: number;
   count: number;
   errors: number;

@@ -7,7 +7,7 @@
 import { AckPolicy, DeliverPolicy } from "@nats-io/jetstream";
 import { type Msg, type MsgHdrs, nanos } from "@nats-io/transport-node";
 import type { Connection } from "./connection.ts";
-import { asQueueError } from "./failures.ts";
+import { closedError } from "./failures.ts";
 import { newNonce } from "./streams.ts";
 import type { PullEnd, Pulls } from "./pulls.ts";
 import { parseDelivery } from "./work.ts";
@@ -198,6 +198,6 @@ export class Tail {
       const timer = setTimeout(done, withinMs);
       this.#waiting.add(look);
     });
-    if (this.#connection.signal.aborted) throw asQueueError(this.#connection.signal.reason);
+    if (this.#connection.signal.aborted) throw closedError();
   }
 }

@@ -1,6 +1,5 @@
 /** A chunk as a message of the stream of work. */
 import { headers, type Msg, type MsgHdrs } from "@nats-io/transport-node";
-import type { Chunk } from "../mapQueue.ts";
 import type { BlobRef } from "./blobs.ts";
 
 /** Names a chunk within its job: children are one deeper than the chunk they were cut from. */
@@ -42,14 +41,6 @@ export function readWork(message: Msg): WorkChunk | undefined {
   const [lo, count, depth, deaths] = numbers as [number, number, number, number];
   const [hash, bytes] = (message.headers?.get("Blob") ?? "").split(" ");
   return { lo, count, depth, deaths, body: hash ? { hash, bytes: Number(bytes) } : message.data };
-}
-
-export function childrenOf(
-  parent: ChunkName,
-  chunk: Omit<Chunk, "deaths"> & { deaths?: number },
-): Omit<WorkChunk, "body"> & { body: Uint8Array } {
-  const { lo, count, body, deaths = 0 } = chunk;
-  return { lo, count, body, deaths, depth: parent.depth + 1 };
 }
 
 /** `$JS.ACK.[domain.account.]stream.consumer.deliveries.streamSequence.consumerSequence.time.pending[.token]` */
