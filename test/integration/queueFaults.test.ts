@@ -73,6 +73,17 @@ describe("a distributed queue", () => {
     await expect.poll(async () => (await manager.streams.info("WORK")).state.messages).toBe(0);
   });
 
+  test("makes a consumer anew that gives nothing though it has something", async () => {
+    const queue = await start({ leaseMs: 500 });
+    const id = await newJob(queue);
+    await using manager = await manage();
+    for await (const { name } of manager.consumers.list("WORK"))
+      await manager.consumers.pause("WORK", name, new Date(Date.now() + 3_600_000));
+    await queue.addChunks(id, [chunk(0, 1)]);
+    await settleWhole(queue, await claimOne(queue, id, longMs));
+    expect(await queue.counts(id)).toMatchObject({ settled: 1 });
+  });
+
   test("works a chunk once that is stored again when the broker has forgotten it", async () => {
     const queue = await start({ duplicateWindowMs: 100 } as Partial<JetStreamQueueOptions>);
     const id = await newJob(queue);

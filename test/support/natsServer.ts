@@ -29,7 +29,19 @@ export interface TestSeat {
 
 const mebibyte = 1024 ** 2;
 
-/** Seats on this machine, ended and removed after the tests of the file or the group. */
+const started: TestSeat[] = [];
+
+// Of the file that imports this: inside a test nothing can be put after all tests any more.
+afterAll(async () => {
+  await Promise.all(
+    started.map(async ({ broker, folder }) => {
+      await broker.end();
+      rmSync(folder, { recursive: true, force: true });
+    }),
+  );
+});
+
+/** Seats on this machine, ended and removed after the tests of the file. */
 export async function startSeats(count: 1 | 3, secured: Partial<SeatConfig> = {}): Promise<TestSeat[]> {
   const program = await natsServerProgram();
   const ports = await freePorts(2 * count);
@@ -55,14 +67,7 @@ export async function startSeats(count: 1 | 3, secured: Partial<SeatConfig> = {}
     const broker = new Broker({ program, folder, memoryBytes: 256 * mebibyte });
     return { broker, folder, seat, server: `${secured.tls ? "tls" : "nats"}://127.0.0.1:${port}` };
   });
-  afterAll(async () => {
-    await Promise.all(
-      seats.map(async ({ broker, folder }) => {
-        await broker.end();
-        rmSync(folder, { recursive: true, force: true });
-      }),
-    );
-  });
+  started.push(...seats);
   for (const { broker, seat } of seats) broker.start(seat);
   return seats;
 }

@@ -3,7 +3,7 @@
  * finds it by its pid file and watches it from there; when it dies itself it is started again on the same store.
  * Everything it has lies in one folder.
  */
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -37,6 +37,8 @@ export class Broker {
   readonly #files: SeatFiles & { config: string };
   readonly #stop = new AbortController();
   #pid: number | undefined;
+  /** If it was started by this process, and has not ended. */
+  #child: ChildProcess | undefined;
   #watching: Promise<void> = Promise.resolve();
 
   constructor(options: BrokerOptions) {
@@ -63,13 +65,13 @@ export class Broker {
     const changed = this.#write(seat);
     this.#pid = this.#running();
     if (this.#pid === undefined) this.#spawn();
-    else if (changed) process.kill(this.#pid, "SIGHUP");
+    else if (changed) signalTo(this.#pid, "SIGHUP");
     this.#watching = this.#watch();
   }
 
   /** Other users, from now on, without a pause. */
   reload(seat: SeatConfig): void {
-    if (this.#write(seat) && this.#pid !== undefined) process.kill(this.#pid, "SIGHUP");
+    if (this.#write(seat) && this.#pid !== undefined) signalTo(this.#pid, "SIGHUP");
   }
 
   /** Waits until streams can be used; of three seats, two have to be up. Throws `agent.start-failed`. */
@@ -112,12 +114,13 @@ export class Broker {
   /** Ends it; what is stored stays. */
   async end(): Promise<void> {
     await this.leave();
-    const pid = this.#running();
+    // One that was started a moment ago has not written its number yet.
+    const pid = this.#running() ?? this.#child?.pid;
     if (pid === undefined) return;
-    process.kill(pid, "SIGTERM");
+    signalTo(pid, "SIGTERM");
     const deadlineMs = performance.now() + endMs;
     while (isAlive(pid)) {
-      if (performance.now() > deadlineMs) process.kill(pid, "SIGKILL");
+      if (performance.now() > deadlineMs) signalTo(pid, "SIGKILL");
       await sleep(watchEveryMs / 10);
     }
     rmSync(this.#files.pid, { force: true });
@@ -160,7 +163,11 @@ export class Broker {
     });
     // A program that cannot be started is one that died at once.
     child.on("error", () => undefined);
+    child.on("exit", () => {
+      if (this.#child === child) this.#child = undefined;
+    });
     child.unref();
+    this.#child = child;
     this.#pid = child.pid;
   }
 
@@ -187,6 +194,15 @@ export class Broker {
 
   #lastWords(): string {
     return (read(this.#files.log) ?? "").trimEnd().split("\n").slice(-logLines).join(" ");
+  }
+}
+
+/** One that has just died needs no signal. */
+function signalTo(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
   }
 }
 

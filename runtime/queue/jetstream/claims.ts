@@ -31,6 +31,10 @@ export interface ClaimsHost<T> {
   giveBack(message: Msg): void;
   /** A consumer does not answer. Waits a moment, and makes it again if it is missing; false when the job has ended. */
   repair(): Promise<boolean>;
+  /** Nothing came for this long, though claims waited. */
+  starvedMs: number;
+  /** Sees whether the consumers hold something back, and makes them anew if they do. */
+  unblock(): Promise<void>;
 }
 
 const longestTimerMs = 2 ** 31 - 1;
@@ -50,6 +54,8 @@ export class Claims<T> {
   /** Messages that are being made leases of, in the order in which they came. */
   #taking: Promise<{ message: Msg; lease: T | undefined }>[] = [];
   #broken = false;
+  /** Since when claims have waited for a message, on the monotonic clock. */
+  #hungrySinceMs: number | undefined;
 
   constructor(host: ClaimsHost<T>) {
     this.#host = host;
@@ -100,6 +106,7 @@ export class Claims<T> {
 
   /** A message of a pull that is over by now, or of one of this class. */
   readonly arrived = (message: Msg): void => {
+    this.#hungrySinceMs = undefined;
     if (this.#closed || this.#line.length === 0 || !this.#host.isRunning()) return this.#host.giveBack(message);
     this.#taking.push(this.#take(message));
     this.nudge();
@@ -113,9 +120,12 @@ export class Claims<T> {
         this.#broken = false;
         if (!(await this.#host.repair())) break;
       } else if (this.#line.length > 0 && !this.#line.some((claim) => claim.rounds === 0 || claim.impatient)) {
+        this.#hungrySinceMs ??= performance.now();
         await this.#wait();
+        await this.#unblock();
       }
     }
+    this.#hungrySinceMs = undefined;
     this.#running = false;
     await this.#settleTaken();
     for (const claim of this.#line.slice()) claim.answer(claim.leases);
@@ -160,6 +170,13 @@ export class Claims<T> {
       }
     });
     this.#wake = undefined;
+  }
+
+  async #unblock(): Promise<void> {
+    if (!this.#host.isRunning()) this.#hungrySinceMs = undefined;
+    if (performance.now() - (this.#hungrySinceMs ?? Infinity) < this.#host.starvedMs) return;
+    this.#hungrySinceMs = undefined;
+    await this.#host.unblock();
   }
 
   async #settleTaken(): Promise<void> {

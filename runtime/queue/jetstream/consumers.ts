@@ -8,6 +8,21 @@ import { streams, subjects } from "./streams.ts";
 const maxLeased = 20_000;
 const maxPulls = 4_096;
 
+/**
+ * Removes those that hold back what they could give: some versions of the broker have had consumers that stopped for
+ * ever. What they had given to others comes again then, which costs work and no outcome. Returns whether there were any.
+ */
+export async function removeStuck(connection: Connection, key: string): Promise<boolean> {
+  const { consumers } = connection.manager;
+  const removed = await Promise.all(
+    Object.values(consumerNames(key)).map(async (name) => {
+      const { num_pending: ready, num_ack_pending: leased } = await consumers.info(streams.work, name);
+      return ready > 0 && leased < maxLeased && (await consumers.delete(streams.work, name));
+    }),
+  );
+  return removed.includes(true);
+}
+
 /** Makes those that are missing. */
 export async function ensureConsumers(connection: Connection, key: string, leaseMs: number): Promise<void> {
   const { fresh, children } = consumerNames(key);

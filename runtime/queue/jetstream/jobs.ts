@@ -6,7 +6,7 @@ import type { RunId } from "../../spec/names.ts";
 import type { Lease } from "../mapQueue.ts";
 import { Claims } from "./claims.ts";
 import type { Connection } from "./connection.ts";
-import { ensureConsumers } from "./consumers.ts";
+import { ensureConsumers, removeStuck } from "./consumers.ts";
 import { Deliveries } from "./deliveries.ts";
 import { Epoch } from "./epoch.ts";
 import { failureOf } from "./failures.ts";
@@ -151,6 +151,8 @@ export class Jobs {
       leased: (lease) => this.deliveries.leased(lease),
       giveBack: (message) => this.deliveries.giveBack(message.reply!),
       repair: () => this.#repair(id, key),
+      starvedMs: 2 * this.#leaseMs,
+      unblock: () => this.#unblock(key),
     });
     const open = { job, claims };
     this.#open.set(key, open);
@@ -218,6 +220,14 @@ export class Jobs {
     await Promise.all([...this.#open.values()].map(({ job }) => job.reload()));
     this.bodies.clear();
     for (const { job } of this.#open.values()) this.changed(job.id);
+  }
+
+  async #unblock(key: string): Promise<void> {
+    try {
+      if (await removeStuck(this.#connection, key)) await this.ensureConsumers(key);
+    } catch {
+      // What is missing now is made by the next claim.
+    }
   }
 
   #sweepSoon(): void {
