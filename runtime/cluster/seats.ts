@@ -120,7 +120,7 @@ export function targetsOf(record: ClusterRecord, node: NodeRecord): { host: stri
   ]);
 }
 
-export function seatsOf({ nodes, seats }: ClusterRecord): NodeRecord[] {
+function seatsOf({ nodes, seats }: ClusterRecord): NodeRecord[] {
   return nodes.filter(({ number }) => seats.includes(number));
 }
 

@@ -22,11 +22,10 @@ const windowBytes = 8 * 1024 * 1024;
 const readEveryBytes = 1024 * 1024;
 const openTimeoutMs = 10_000;
 
-export const brokerSubjects = {
-  /** Everything sent to a node. */
-  all: (node: string): string => `f.${node}.>`,
-  one: (node: string, word: string): string => `f.${node}.${word}`,
-};
+/** Where a node listens; `word` names a connection, or is `open`. */
+function subjectOf(node: string, word: string): string {
+  return `f.${node}.${word}`;
+}
 
 /** Takes connections from other nodes until the result is disposed. */
 export function listenOnBroker(
@@ -34,11 +33,11 @@ export function listenOnBroker(
   node: string,
   take: (transport: Transport, from: string) => void,
 ): Disposable {
-  const subscription = nats.subscribe(brokerSubjects.one(node, "open"), {
+  const subscription = nats.subscribe(subjectOf(node, "open"), {
     callback: (error, message) => {
       const from = message.reply && /^f\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+$/.exec(message.reply);
       if (error || !from) return;
-      const transport = new BrokerTransport(nats, brokerSubjects.one(node, newWord()));
+      const transport = new BrokerTransport(nats, subjectOf(node, newWord()));
       transport.connectTo(message.reply!);
       transport.say(kinds.open, Buffer.from(transport.subject));
       take(transport, from[1]!);
@@ -55,7 +54,7 @@ export async function dialOverBroker(
   { signal, timeoutMs = openTimeoutMs }: { signal?: AbortSignal | undefined; timeoutMs?: number } = {},
 ): Promise<Transport> {
   signal?.throwIfAborted();
-  const transport = new BrokerTransport(nats, brokerSubjects.one(self, newWord()));
+  const transport = new BrokerTransport(nats, subjectOf(self, newWord()));
   const answered = Promise.withResolvers<void>();
   const unanswered = () =>
     answered.reject(new FarcallError("node.unreachable", `The node ${node} does not answer.`, { retryable: true }));
@@ -64,7 +63,7 @@ export async function dialOverBroker(
   signal?.addEventListener("abort", abort, { once: true });
   try {
     transport.whenOpened(answered.resolve);
-    nats.publish(brokerSubjects.one(node, "open"), new Uint8Array(), { reply: transport.subject });
+    nats.publish(subjectOf(node, "open"), new Uint8Array(), { reply: transport.subject });
     await answered.promise;
     return transport;
   } catch (error) {

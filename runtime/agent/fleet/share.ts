@@ -20,7 +20,7 @@ export interface Need {
 }
 
 /** How many replicas fit on a node at the same time; 0 where it lacks what they need at all. */
-export function room(node: Capacity, need: Need): number {
+function room(node: Capacity, need: Need): number {
   if (need.node !== null && need.node !== node.number) return 0;
   const fits = [Math.max(node.cpus / (need.cpus ?? 1), 0)];
   if (need.memoryMiB) fits.push(node.memoryMiB / need.memoryMiB);
