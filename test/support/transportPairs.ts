@@ -1,15 +1,20 @@
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { createServer as createHttpServer } from "node:http";
 import { createConnection, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { connect } from "@nats-io/transport-node";
 import { onTestFinished } from "vitest";
 import { WebSocketServer } from "ws";
+import { dialOverBroker, listenOnBroker } from "../../runtime/transport/broker.ts";
 import { memoryPair } from "../../runtime/transport/memory.ts";
 import { streamTransport } from "../../runtime/transport/stream.ts";
 import { maxFrameBytes, type Transport } from "../../runtime/transport/transport.ts";
 import { dialUnixSocket, WebSocketTransport } from "../../runtime/transport/websocket.ts";
+import { natsServerProgram } from "./natsProgram.ts";
 
 export type TransportPair = () => Promise<[left: Transport, right: Transport]>;
 
@@ -49,7 +54,7 @@ export async function socketPair(): Promise<[Socket, Socket]> {
 }
 
 /** The two ends of every kind of transport there is, real ones over a unix socket. */
-export const transportPairs: Record<"memory" | "stream" | "websocket", TransportPair> = {
+export const transportPairs: Record<"memory" | "stream" | "websocket" | "broker", TransportPair> = {
   memory: () => Promise.resolve(memoryPair()),
 
   stream: async () => {
@@ -72,4 +77,35 @@ export const transportPairs: Record<"memory" | "stream" | "websocket", Transport
     });
     return [left, right];
   },
+
+  broker: async () => {
+    const servers = `127.0.0.1:${await brokerPort()}`;
+    const [a, b] = await Promise.all([connect({ servers }), connect({ servers })]);
+    onTestFinished(async () => void (await Promise.all([a.close(), b.close()])));
+    const taken = Promise.withResolvers<Transport>();
+    using _listening = listenOnBroker(b, "b", (transport) => taken.resolve(transport));
+    await b.flush();
+    const left = await dialOverBroker(a, "a", "b");
+    return [left, await taken.promise];
+  },
 };
+
+let port: Promise<number> | undefined;
+
+/** Of a real server, one for all tests of a file. */
+function brokerPort(): Promise<number> {
+  port ??= (async () => {
+    const child = spawn(await natsServerProgram(), ["--addr", "127.0.0.1", "--port", "-1"], {
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    process.on("exit", () => child.kill("SIGKILL"));
+    for await (const line of createInterface({ input: child.stderr })) {
+      const found = /Listening for client connections on 127\.0\.0\.1:(\d+)/.exec(line)?.[1];
+      if (found === undefined) continue;
+      child.stderr.resume();
+      return Number(found);
+    }
+    throw new Error("nats-server did not start");
+  })();
+  return port;
+}
