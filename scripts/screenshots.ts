@@ -5,7 +5,7 @@
 import { join, relative } from "node:path";
 import { Lab } from "../test/e2e/support/lab.ts";
 import { sceneFiles } from "../test/e2e/support/sceneProject.ts";
-import { readmeScenes, scenes } from "../test/e2e/support/scenes.ts";
+import { passingScenes, readmeScenes, scenes } from "../test/e2e/support/scenes.ts";
 import { type Theme, themes } from "../test/e2e/support/window.ts";
 import { currentTarget } from "./packaging/targets.ts";
 import { packageVsix } from "./packaging/vsix.ts";
@@ -35,7 +35,10 @@ for (const [name, show] of Object.entries(scenes)) {
   await show(window);
   if (wanted.length > 0 && !wanted.includes(name)) continue;
   for (const theme of Object.keys(themes) as Theme[]) {
-    if (theme !== shown) await window.setTheme(theme);
+    if (theme !== shown) {
+      await window.setTheme(theme);
+      if (passingScenes.has(name)) await show(window);
+    }
     shown = theme;
     const file = fileFor(name, theme);
     await window.screenshot(file);

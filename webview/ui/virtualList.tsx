@@ -57,9 +57,10 @@ export function VirtualList(props: VirtualListProps) {
   // Rows that went from the beginning move what is in sight at once: a row with the focus must not be left out even once.
   const goneBefore = useRef(gone);
   const goneNowPx = Math.max(0, gone - goneBefore.current) * rowPx;
+  const isPushedOn = goneNowPx > 0 && followEnd;
   // Handlers are older than the newest drawing.
   const now = useRef({ extent, topPx, props });
-  now.current = { extent, topPx: clampTop(topPx - goneNowPx, extent), props };
+  now.current = { extent, topPx: isPushedOn ? maxTopPx(extent) : clampTop(topPx - goneNowPx, extent), props };
   // Moving the bar tells of itself like a user's scrolling; this is how the two are told apart.
   const barSetTo = useRef(-1);
   const takeFocus = useRef(false);

@@ -30,6 +30,7 @@ export const scenes: Record<string, (window: EditorWindow) => Promise<void>> = {
   "run-call-result": async (window) => {
     const form = await LaunchForm.open(window, "Run summary");
     await form.fill(/^limit/, "3");
+    await form.choose(/^style/, "short");
     await form.frame.getByRole("checkbox").first().click();
     await form.fill(/^options/, '{"tags": ["monthly", "draft"]}');
     await form.submit();
@@ -103,6 +104,9 @@ export const scenes: Record<string, (window: EditorWindow) => Promise<void>> = {
     await run.frame.locator("canvas").first().waitFor();
   },
 };
+
+/** Scenes that end when another command is given, such as one that changes the theme: Escape comes before it. */
+export const passingScenes: ReadonlySet<string> = new Set(["walkthrough", "run-map-detail"]);
 
 /** Scenes of the README, of which pictures in a dark and a light theme are kept in `media/screenshots`. */
 export const readmeScenes: ReadonlySet<string> = new Set(["lenses", "launch-map", "sidebar", "run-map-results"]);
