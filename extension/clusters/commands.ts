@@ -83,7 +83,7 @@ async function shutDown(farcall: Farcall, name: string): Promise<void> {
     force = true;
   }
   await vscode.window.withProgress({ location: { viewId: "farcall.clusters" } }, async () => {
-    if (!(await cluster.down({ force })))
+    if (!(await cluster.down({ force })).wasUp)
       void vscode.window.showInformationMessage(vscode.l10n.t("The cluster {0} is not running.", name));
   });
   farcall.live.refresh();

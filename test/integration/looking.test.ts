@@ -113,7 +113,7 @@ describe("an agent", () => {
     expect(await failureOf(cluster.status())).toMatchObject({ code: "agent.version" });
     expect(await failureOf(cluster.down())).toMatchObject({ code: "agent.version" });
     expect(newer.process.signalCode).toBeNull();
-    expect(await cluster.down({ force: true })).toBe(true);
+    expect(await cluster.down({ force: true })).toMatchObject({ wasUp: true });
     await until(
       () => newer.process.signalCode,
       (signal) => signal === "SIGTERM",

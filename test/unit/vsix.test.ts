@@ -46,6 +46,7 @@ const files: Record<string, string> = {
   "dist/webview/run.css": "",
   "dist/chunk-ABCD1234.js": "",
   ...Object.fromEntries(["index", "cli", "agent", "worker", "extension"].map((name) => [`dist/${name}.js`, ""])),
+  "dist/setup.cjs": "",
   "dist/cli.js.map": "{}",
 };
 
@@ -84,6 +85,7 @@ describe("packing the extension", () => {
         "extension/dist/cli.js",
         "extension/dist/extension.js",
         "extension/dist/index.js",
+        "extension/dist/setup.cjs",
         "extension/dist/webview/run.css",
         "extension/dist/webview/run.js",
         "extension/dist/worker.js",

@@ -198,7 +198,8 @@ describe("the form of a map", () => {
     await field(panel, "File").pressSequentially("urls.jsonl", { delay: 20 });
     await panel.page.getByText("10,000 inputs; the first 3:").waitFor();
     expect(await panel.page.locator(".preview .code-line").allTextContents()).toEqual(['"a"', '"b"', '"c"']);
-    expect(panel.sent.filter(({ type }) => type === "previewSource")).toHaveLength(1);
+    // Not at every key.
+    expect(panel.sent.filter(({ type }) => type === "previewSource").length).toBeLessThan("urls.jsonl".length / 2);
     await field(panel, "File").fill("missing.jsonl");
     await panel.page.locator("#source-problem").getByText("There is no file missing.jsonl.").waitFor();
     await button(panel, "Map").click();
