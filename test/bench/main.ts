@@ -1,6 +1,7 @@
 /**
  * `npm run bench`: how fast Farcall is, always beside something bare that does the same in the same run, as
- * machines differ and ratios travel. `--json` prints the rows as JSON. Nothing here is a test: on a busy
+ * machines differ and ratios travel. `--json` prints the rows as JSON; names of parts, such as `machines`, measure
+ * only those. Nothing here is a test: on a busy
  * machine the figures are worse, and the table says so.
  */
 import { type ChildProcess, execFileSync, fork, spawn } from "node:child_process";
@@ -320,13 +321,68 @@ async function extension(): Promise<void> {
   add({ what: "extension: activation", ours: activation, ...alone, unit: "ms", bar: "≤ 50 ms", met: activation <= 50 });
 }
 
+async function machines(): Promise<void> {
+  if (process.platform !== "linux" || process.getuid?.() !== 0) return;
+  const { measureMachines } = await import("./machines.ts");
+  const found = await measureMachines(join(home, "machines"));
+  const alone = { beside: "", theirs: null };
+  add({
+    what: "SSH: warm call p50",
+    ours: found.warmCallMs,
+    beside: "ws echo in the same tunnel",
+    theirs: found.wsEchoMs,
+    unit: "ms",
+    bar: "≤ 2.5 ×",
+    met: found.warmCallMs <= 2.5 * found.wsEchoMs,
+  });
+  add({
+    what: "SSH: sshd answers → first result",
+    ours: found.oneNodeMs,
+    ...alone,
+    unit: "ms",
+    bar: "≤ 2,000 ms",
+    met: found.oneNodeMs <= 2_000,
+  });
+  add({
+    what: "SSH: the same for eight nodes",
+    ours: found.eightNodesMs,
+    beside: "one node",
+    theirs: found.oneNodeMs,
+    unit: "ms",
+    bar: "≤ 1.5 ×",
+    met: found.eightNodesMs <= 1.5 * found.oneNodeMs,
+  });
+  add({
+    what: "SSH: edit → new result",
+    ours: found.editMs,
+    ...alone,
+    unit: "ms",
+    bar: "≤ 300 ms",
+    met: found.editMs <= 300,
+  });
+  add({
+    what: "four nodes: no-op map of 400,000",
+    ours: found.inputsPerSecond,
+    ...alone,
+    unit: "inputs/s",
+    bar: "≥ 50,000/s",
+    met: found.inputsPerSecond >= 50_000,
+  });
+  add({
+    what: "four nodes: least busy replica, inputs of 1 ms",
+    ours: found.leastBusyShare * 100,
+    ...alone,
+    unit: "%",
+    bar: "≥ 90 %",
+    met: found.leastBusyShare >= 0.9,
+  });
+}
+
+const parts: Record<string, () => Promise<void>> = { warmCall, noopMap, million, edit, startUp, extension, machines };
+const wanted = process.argv.slice(2).filter((word) => !word.startsWith("-"));
+
 try {
-  await warmCall();
-  await noopMap();
-  await million();
-  await edit();
-  await startUp();
-  await extension();
+  for (const [name, part] of Object.entries(parts)) if (wanted.length === 0 || wanted.includes(name)) await part();
 } finally {
   await cluster("local").down({ force: true });
   await rm(home, { recursive: true, force: true });

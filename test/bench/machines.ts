@@ -1,0 +1,152 @@
+/**
+ * Clusters of machines, in figures: simulated machines on this computer, with real sshds between. Needs root on Linux;
+ * `npm run bench` leaves these rows out elsewhere.
+ */
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { WebSocket } from "ws";
+import { Cluster } from "farcall";
+import { Lab } from "../lab/lab.ts";
+import type { Machine } from "../lab/machine.ts";
+import { natsServerProgram } from "../support/natsProgram.ts";
+import { open } from "../support/ssh.ts";
+
+export interface MachineFigures {
+  /** Milliseconds, medians. */
+  warmCallMs: number;
+  wsEchoMs: number;
+  /** From `up` of machines whose sshd answers and that have Node, to the first result. */
+  oneNodeMs: number;
+  eightNodesMs: number;
+  editMs: number;
+  /** A map of nothing over four nodes. */
+  inputsPerSecond: number;
+  /** Share of its time that the least busy replica works, in a map of inputs of one millisecond. */
+  leastBusyShare: number;
+}
+
+const median = (values: number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
+
+async function timed(act: () => Promise<unknown>): Promise<number> {
+  const beganAtMs = performance.now();
+  await act();
+  return performance.now() - beganAtMs;
+}
+
+export async function measureMachines(home: string): Promise<MachineFigures> {
+  process.env["FARCALL_NATS_SERVER"] = await natsServerProgram();
+  await using lab = await Lab.start();
+  process.env["FARCALL_SSH_CONFIG"] = lab.sshConfigFile;
+  const folder = join(home, "code");
+  await mkdir(folder, { recursive: true });
+  const file = join(folder, "work.ts");
+  const work = (n: number) => `
+    export const noop = (x: number) => x;
+    export const edited = () => ${n};
+    export const oneMs = () => { const until = performance.now() + 1; while (performance.now() < until); };`;
+  await writeFile(file, work(0));
+
+  const bring = async (name: string, machines: Machine[]): Promise<{ cluster: Cluster; ms: number }> => {
+    const cluster = new Cluster(
+      { name, hosts: machines.map((machine) => machine.name) },
+      { home: join(home, name), logs: "ignore" },
+    );
+    const ms = await timed(async () => {
+      await cluster.up();
+      const { noop } = await cluster.import<{ noop(x: number): number }>(file);
+      await noop(1);
+    });
+    return { cluster, ms };
+  };
+
+  const alone = await lab.machine();
+  const one = await bring("one", [alone]);
+  const call = await warmCall(one.cluster, file);
+  const echo = await echoOverSsh(lab, alone);
+  const edits: number[] = [];
+  for (let n = 1; n <= 8; n++) {
+    await writeFile(file, work(n));
+    edits.push(
+      await timed(async () => {
+        const { edited } = await one.cluster.import<{ edited(): number }>(file);
+        if ((await edited()) !== n) throw new Error("stale code ran");
+      }),
+    );
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+  await one.cluster.down({ force: true });
+  one.cluster.close();
+
+  const four = await bring("four", await lab.machines(4));
+  const { noop, oneMs } = await four.cluster.import<{ noop(x: number): number; oneMs(): void }>(file);
+  const count = 400_000;
+  await noop.map(Array.from({ length: 50_000 }, (_, i) => i)).toArray();
+  const mapMs = await timed(() => noop.map(Array.from({ length: count }, (_, i) => i)).toArray());
+  const busy = oneMs.map(Array.from({ length: 8_000 }, () => 0) as never);
+  await busy.toArray();
+  const timeline = await (await four.cluster.runs.open(busy.id)).timeline();
+  const shares = timeline.replicas.map(({ busy: steps }) => {
+    // Without the first and the last step, in which work begins and ends.
+    const inside = steps.slice(1, -1);
+    return inside.reduce((sum, share) => sum + share, 0) / Math.max(1, inside.length);
+  });
+  await four.cluster.down({ force: true });
+  four.cluster.close();
+
+  const eight = await bring("eight", await lab.machines(8));
+  await eight.cluster.down({ force: true });
+  eight.cluster.close();
+  return {
+    warmCallMs: call,
+    wsEchoMs: echo,
+    oneNodeMs: one.ms,
+    eightNodesMs: eight.ms,
+    editMs: median(edits.slice(1)),
+    inputsPerSecond: (count / mapMs) * 1_000,
+    leastBusyShare: Math.min(...shares),
+  };
+}
+
+async function warmCall(cluster: Cluster, file: string): Promise<number> {
+  const { noop } = await cluster.import<{ noop(x: number): number }>(file);
+  const times: number[] = [];
+  for (let i = 0; i < 2_000; i++) times.push(await timed(() => noop(i)));
+  return median(times.slice(500));
+}
+
+/** A WebSocket echo on the machine, over a tunnel of the same kind. */
+async function echoOverSsh(lab: Lab, machine: Machine): Promise<number> {
+  const socketPath = "/tmp/echo.sock";
+  const ws = join(import.meta.dirname, "../../node_modules/ws/wrapper.mjs");
+  const server = `import { createServer } from "node:http";
+    import { WebSocketServer } from ${JSON.stringify(ws)};
+    const server = createServer();
+    new WebSocketServer({ server, perMessageDeflate: false }).on("connection", (s) => s.on("message", (m) => s.send(m)));
+    server.listen(${JSON.stringify(socketPath)});`;
+  await machine.do(`cat > /tmp/echo.mjs; node /tmp/echo.mjs </dev/null >/dev/null 2>&1 & sleep 1`, {
+    input: server,
+    as: machine.user,
+  });
+  await using connection = await open(lab, machine);
+  const stream = await connection.dialSocket(socketPath);
+  const socket = new WebSocket("ws+unix:echo:/", {
+    createConnection: (() => stream) as never,
+    perMessageDeflate: false,
+  });
+  await new Promise((resolve, reject) => socket.once("open", resolve).once("error", reject));
+  const message = Buffer.alloc(100);
+  const times: number[] = [];
+  for (let i = 0; i < 2_000; i++) {
+    times.push(
+      await timed(
+        () =>
+          new Promise((resolve) => {
+            socket.once("message", resolve);
+            socket.send(message);
+          }),
+      ),
+    );
+  }
+  socket.terminate();
+  return median(times.slice(500));
+}
