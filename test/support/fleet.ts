@@ -1,0 +1,114 @@
+import { Cluster } from "farcall";
+import { join } from "node:path";
+import type { Lab } from "../lab/lab.ts";
+import type { Machine } from "../lab/machine.ts";
+import { type CliResult, TestHome } from "./home.ts";
+import { natsServerProgram } from "./natsProgram.ts";
+
+/**
+ * A cluster of several simulated machines as a person has it: made by the command line, used by that and by the
+ * library. Taken down when disposed of, machines included, so that every test has its own.
+ */
+export interface FleetOptions {
+  lab: Lab;
+  nodes: number;
+  /** For each machine. */
+  diskMiB?: number;
+  /** Environment of `up`, and so of what it starts. */
+  env?: Record<string, string>;
+}
+
+export class TestFleet implements AsyncDisposable {
+  readonly home: TestHome;
+  readonly machines: readonly Machine[];
+  readonly #env: Record<string, string>;
+  readonly #clusters: Cluster[] = [];
+
+  private constructor(home: TestHome, machines: readonly Machine[], env: Record<string, string>) {
+    this.home = home;
+    this.machines = machines;
+    this.#env = env;
+  }
+
+  /** Machines and a home; nothing is on them yet. */
+  static async prepare({ lab, nodes, diskMiB, env = {} }: FleetOptions): Promise<TestFleet> {
+    const [home, machines, program] = await Promise.all([
+      TestHome.create(),
+      lab.machines(nodes, diskMiB === undefined ? {} : { diskMiB }),
+      natsServerProgram(),
+    ]);
+    const all = { FARCALL_SSH_CONFIG: lab.sshConfigFile, FARCALL_NATS_SERVER: program, ...env };
+    const fleet = new TestFleet(home, machines, all);
+    // The library in this process finds the machines as the command line does.
+    Object.assign(process.env, all);
+    await home.write("functions.ts", functions);
+    return fleet;
+  }
+
+  static async up(options: FleetOptions): Promise<TestFleet> {
+    const fleet = await TestFleet.prepare(options);
+    try {
+      const { status, stderr } = await fleet.bringUp();
+      if (status !== 0) throw new Error(`The cluster did not come up: ${stderr}`);
+      return fleet;
+    } catch (error) {
+      await fleet[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  bringUp(): Promise<CliResult> {
+    return this.cli(["up", "lab", ...this.machines.flatMap(({ name }) => ["--host", name])], { timeoutMs: 120_000 });
+  }
+
+  cli(args: readonly string[], options: { input?: string; timeoutMs?: number; home?: TestHome } = {}): Promise<CliResult> {
+    const { home = this.home, ...rest } = options;
+    return home.cli(args, { env: this.#env, ...rest });
+  }
+
+  get environment(): Record<string, string> {
+    return this.#env;
+  }
+
+  /** The cluster as the library has it; closed with the fleet. */
+  open(): Cluster {
+    const cluster = new Cluster("lab", { home: this.home.path, logs: "ignore" });
+    this.#clusters.push(cluster);
+    return cluster;
+  }
+
+  get functionsFile(): string {
+    return join(this.home.project, "functions.ts");
+  }
+
+  /** What runs on a machine of this cluster, as `name: command`. */
+  farcallProcesses(): string[] {
+    return this.machines.flatMap((machine) =>
+      machine
+        .processes()
+        .filter(({ command, state }) => state !== "Z" && ofFarcall.test(command))
+        .map(({ command }) => `${machine.name}: ${command}`),
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const cluster of this.#clusters) cluster.close();
+    await Promise.all(this.machines.map((machine) => machine.kill()));
+    await this.home[Symbol.asyncDispose]();
+  }
+}
+
+export const ofFarcall = /farcall-node|agent\.js|worker\.js|nats-server|supervise\.sh/;
+
+const functions = `
+import { hostname } from "node:os";
+import { setTimeout as sleep } from "node:timers/promises";
+export function square(n: number) { return n * n; }
+/** Where it was worked, after so many milliseconds. */
+export async function where(ms: number) { await sleep(ms); console.log("on " + hostname()); return hostname(); }
+/** The value that an input is to have, and where it was worked. */
+export async function slow(n: number) { await sleep(5); return [n * 3, hostname()]; }
+/** Keeps a core busy. */
+export function work(n: number) { const until = performance.now() + 2; while (performance.now() < until); return n * 3; }
+export function fail(n: number) { if (n === 700) throw new RangeError("too far"); return n; }
+`;
