@@ -1,5 +1,6 @@
 import type {
   AgentMethods,
+  Failure,
   Item,
   MapSpec,
   NodeStatus,
@@ -10,7 +11,7 @@ import type {
 } from "../protocol/messages.ts";
 import { packCount } from "../protocol/pack.ts";
 import { type Incoming } from "../protocol/served.ts";
-import { toFailure } from "../protocol/failure.ts";
+import { fromFailure, toFailure } from "../protocol/failure.ts";
 import type { JobRecord, JobState, MapQueue, NewChunk } from "../queue/mapQueue.ts";
 import type { ResolvedEnv } from "../spec/env.ts";
 import { FarcallError } from "../spec/errors.ts";
@@ -56,6 +57,8 @@ interface ActiveMap {
 const endRetryMs = 1_000;
 /** More chunks than clients have on the way at a time. */
 const maxStoredApart = 10_000;
+/** Of the message of an error that ended a map. */
+const maxNoteChars = 16 * 1024;
 const pageRanges = 64;
 const pageBytes = 1024 * 1024;
 const stateOfJob: Record<JobState, RunState> = {
@@ -92,7 +95,10 @@ export class Maps {
   /** Takes up the maps that were running when the last agent ended. */
   async restore(): Promise<void> {
     for (const job of await this.#options.queue.jobs()) {
-      if (job.state !== "run" && job.state !== "pause") continue;
+      if (job.state !== "run" && job.state !== "pause") {
+        await this.#noteEnded(job);
+        continue;
+      }
       const map = this.#track(job);
       void this.#begin(map).then(() => this.#checkEnd(job.id));
     }
@@ -114,7 +120,8 @@ export class Maps {
       if (job.state !== "run" && job.state !== "pause") {
         this.#seen.add(run);
         const map = this.#active.get(run);
-        if (map && !map.ending) await this.#leave(map, job);
+        if (!map) await this.#noteEnded(job);
+        else if (!map.ending) await this.#leave(map, job);
         return;
       }
       const map = this.#active.get(run) ?? this.#track(job);
@@ -126,10 +133,19 @@ export class Maps {
     }
   }
 
+  /** Records a map that ended while this node was away, so that it is listed here as on the others. */
+  async #noteEnded(job: JobRecord): Promise<void> {
+    const { runs } = this.#options;
+    const stored = runs.get(job.id);
+    if (stored && hasEnded(stored.state)) return;
+    runs.save({ ...(await this.record(job.id)), endedAtMs: Date.now() });
+  }
+
   /** Gives up a map that another node has ended. */
   async #leave(map: ActiveMap, job: JobRecord): Promise<void> {
     map.ending = true;
     map.job = job;
+    map.error = errorOf(job);
     if (job.state === "done") map.feed?.finish();
     else await map.feed?.cancel();
     await this.#close(map, stateOfJob[job.state]);
@@ -285,7 +301,7 @@ export class Maps {
       failed: counts.errors + unsettled.failed,
       active: (map?.feed?.activeInputs ?? 0) + sum(elsewhere, ({ active }) => active),
       replicas: (map?.feed?.replicas ?? 0) + sum(elsewhere, ({ replicas }) => replicas),
-      error: map?.error ? toFailure(map.error) : (stored?.error ?? null),
+      error: failureOf(map?.error ?? errorOf(job)) ?? stored?.error ?? null,
       costUsd: 0,
       source: spec.module.source,
       bundle: spec.module.bundle.hash,
@@ -422,9 +438,15 @@ export class Maps {
     else await this.#end(map, "done");
   }
 
-  async #setState(map: ActiveMap, to: JobState): Promise<void> {
-    const run = map.job.id;
-    map.job = { ...map.job, revision: await this.#options.queue.setState(run, to, map.job.revision), state: to };
+  async #setState(map: ActiveMap, to: JobState, error?: FarcallError): Promise<void> {
+    const { id: run, revision } = map.job;
+    const note = error && noteOf(error);
+    map.job = {
+      ...map.job,
+      revision: await this.#options.queue.setState(run, to, revision, note),
+      state: to,
+      note,
+    };
     this.#changes.announce(run);
   }
 
@@ -436,7 +458,7 @@ export class Maps {
     // Others see the state the moment it is set; what cannot be stored for want of space is tried until it can.
     while (this.#active.get(run) === map) {
       try {
-        await this.#setState(map, to);
+        await this.#setState(map, to, error);
         break;
       } catch (cause) {
         // Another node was first, or has paused it: what the queue has is what counts.
@@ -454,7 +476,9 @@ export class Maps {
     const job = await this.#options.queue.job(map.job.id);
     if (!job) return false;
     map.job = job;
-    return job.state === "run" || job.state === "pause";
+    const goesOn = job.state === "run" || job.state === "pause";
+    if (!goesOn) map.error = errorOf(job);
+    return goesOn;
   }
 
   /** Writes down how a map ended. */
@@ -470,7 +494,7 @@ export class Maps {
       state: to,
       endedAtMs: Date.now(),
       active: 0,
-      error: error ? toFailure(error) : null,
+      error: failureOf(error) ?? null,
     });
     this.#options.logs.grew(run);
     this.#changes.announce(run);
@@ -479,6 +503,21 @@ export class Maps {
 
 function sum<T>(items: readonly T[], of: (item: T) => number): number {
   return items.reduce((total, item) => total + of(item), 0);
+}
+
+/** Why a map ended, for the queue to tell all nodes. */
+function noteOf(error: FarcallError): string {
+  const failure = toFailure(error);
+  return JSON.stringify({ ...failure, message: failure.message.slice(0, maxNoteChars) });
+}
+
+/** What the queue has on why a map ended, whichever node ended it. */
+function errorOf({ note }: JobRecord): FarcallError | undefined {
+  return note === undefined ? undefined : fromFailure(JSON.parse(note) as Failure);
+}
+
+function failureOf(error: FarcallError | undefined): Failure | undefined {
+  return error && toFailure(error);
 }
 
 function stoppedAtError(): FarcallError {

@@ -60,6 +60,8 @@ const recordSchema = v.object({
   seats: v.array(v.number()),
   /** On which the seats listen: for nodes, and for each other. */
   ports: v.nullable(v.object({ client: v.number(), cluster: v.number() })),
+  /** Another client began it: that one has its keys, and says what its nodes are. */
+  joined: v.optional(v.boolean()),
   createdAtMs: v.number(),
   /** When it last came to be in its state. */
   sinceMs: v.number(),

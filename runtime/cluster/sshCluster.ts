@@ -9,6 +9,8 @@ import { probe, type Probe } from "./bootstrap/probe.ts";
 import { removeFrom } from "./bootstrap/setup.ts";
 import type { SshConnection } from "../transport/ssh/connection.ts";
 import type { Connections } from "./connections.ts";
+import { firstToAnswer } from "./firstToAnswer.ts";
+import { meeting } from "./meeting.ts";
 import { NodeAgent } from "./nodeAgent.ts";
 import { type ClusterRecord, newClusterId, type NodeRecord, type Registry } from "./registry.ts";
 import { ensureKeys, keysFile, newPorts, nodeFileOf, removeKeys, seatCount, targetsOf } from "./seats.ts";
@@ -51,9 +53,11 @@ export class SshCluster implements Provider {
 
   /** How to bring a node of the cluster to where it is up. */
   #bootstrap(record: ClusterRecord, node: NodeRecord) {
+    const cacheFolder = join(this.#options.home, "cache", "machines");
+    if (record.joined) return { cacheFolder, nodeFile: undefined, reach: [] };
     const keys = record.seats.length > 0 ? ensureKeys(this.#keysFile, record) : undefined;
     return {
-      cacheFolder: join(this.#options.home, "cache", "machines"),
+      cacheFolder,
       nodeFile: keys ? nodeFileOf(record, node, keys) : { number: node.number },
       reach: targetsOf(record, node),
     };
@@ -73,22 +77,31 @@ export class SshCluster implements Provider {
       record = await this.up(options);
     }
     const agents = this.#agentsOf(record ?? registry.need(spec.name));
-    const failures: unknown[] = [];
-    // A node that is away must not make its cluster start anew while another is up.
-    for (const start of agents.length > 1 && options.start ? [false, true] : [options.start]) {
-      for (const agent of agents) {
-        try {
-          const link = await agent.connect({ ...options, start });
-          this.#head = agent;
-          return link;
-        } catch (error) {
-          options.signal?.throwIfAborted();
-          if (!isConnectionLoss(error)) throw error;
-          failures.push(error);
-        }
+    const reach = async (agent: NodeAgent, start: boolean): Promise<AgentLink> => {
+      const link = await agent.connect({ ...options, start });
+      this.#head = agent;
+      return link;
+    };
+    if (agents.length === 1) return reach(agents[0]!, options.start);
+    try {
+      const { agent, link } = await firstToAnswer(agents, options.signal);
+      this.#head = agent;
+      return link;
+    } catch (error) {
+      if (!options.start || !isConnectionLoss(error)) throw error;
+    }
+    // None runs anywhere: only then is the cluster started anew.
+    let failure: unknown;
+    for (const agent of agents) {
+      try {
+        return await reach(agent, true);
+      } catch (error) {
+        options.signal?.throwIfAborted();
+        if (!isConnectionLoss(error)) throw error;
+        failure ??= error;
       }
     }
-    throw failures[0];
+    throw failure;
   }
 
   async ended(): Promise<void> {
@@ -126,16 +139,20 @@ export class SshCluster implements Provider {
       let found = await this.#look(record, signal);
       if (isNew) {
         const { id } = record;
-        record = await this.#adopt(record, found[0]!.probe, onProgress);
+        record = await this.#adopt(record, found, onProgress);
         if (record.id !== id) found = await this.#look(record, signal);
       }
       record = await this.#place(record, found);
       const onTouch = () => (untouched = false);
+      const placed = meeting(found.length);
       const brought = await Promise.all(
         found.map(({ connection, probe: seen }, at) => {
           const node = record.nodes[at]!;
-          const options = { ...this.#bootstrap(record, node), signal, onProgress, onTouch };
-          return bring(connection, record, node, seen, options);
+          const options = { ...this.#bootstrap(record, node), signal, onProgress, onTouch, placed };
+          return bring(connection, record, node, seen, options).catch((error: unknown) => {
+            placed.fail(error);
+            throw error;
+          });
         }),
       );
       const nodes = brought.map(({ node }) => node);
@@ -164,7 +181,9 @@ export class SshCluster implements Provider {
   ): Promise<ClusterRecord> {
     const nodes = found.map(({ node, connection }) => ({ ...node, address: connection.target.host }));
     const seats =
-      record.seats.length > 0 ? record.seats : nodes.slice(0, seatCount(nodes.length)).map(({ number }) => number);
+      record.seats.length > 0 || record.joined
+        ? record.seats
+        : nodes.slice(0, seatCount(nodes.length)).map(({ number }) => number);
     const ports = record.ports ?? (seats.length > 0 ? newPorts() : null);
     return (await this.#options.registry.change(
       record.name,
@@ -172,12 +191,36 @@ export class SshCluster implements Provider {
     ))!;
   }
 
-  /** Takes the id of a cluster of this name that another client of the user brought up on these machines. */
-  async #adopt(record: ClusterRecord, head: Probe, onProgress: (line: string) => void): Promise<ClusterRecord> {
-    const there = head.clusters.find(({ name }) => name === record.name);
-    if (!there) return record;
+  /**
+   * Takes the id of a cluster of this name that another client of the user brought up on these machines, and the
+   * numbers that its nodes have there. Its keys stay with whoever began it, and what its nodes are as well.
+   */
+  async #adopt(
+    record: ClusterRecord,
+    found: { node: NodeRecord; probe: Probe }[],
+    onProgress: (line: string) => void,
+  ): Promise<ClusterRecord> {
+    const ofName = found.map(({ probe: { clusters } }) => clusters.find(({ name }) => name === record.name));
+    const first = ofName.find((each) => each !== undefined);
+    if (!first) return record;
+    const { id, hosts } = first;
+    const strangers = found.flatMap(({ node }, at) => (ofName[at]?.id === id ? [] : [node.host]));
+    if (strangers.length > 0 || hosts.length !== found.length) {
+      const differs = strangers.length > 0 ? `${strangers.join(", ")} is not of it` : `it has ${hosts.length} nodes`;
+      throw new FarcallError(
+        "cluster.changed",
+        `There is a cluster ${record.name} on these machines already, and ${differs}.`,
+        { hint: `Name all of its hosts to join it (it was made with ${hosts.join(", ")}), or choose another name.` },
+      );
+    }
     onProgress(`joining the cluster ${record.name} that is there already`);
-    return (await this.#options.registry.change(record.name, (before) => before && { ...before, id: there.id }))!;
+    const nodes = record.nodes
+      .map((node, at) => ({ ...node, number: ofName[at]!.number }))
+      .sort((a, b) => a.number - b.number);
+    return (await this.#options.registry.change(
+      record.name,
+      (before) => before && { ...before, id, nodes, joined: true },
+    ))!;
   }
 
   /** Starts the agents of all nodes, as the record says, and returns where that of `host` listens. */

@@ -30,9 +30,10 @@ export interface MapQueue {
   /**
    * Moves the job to another state if its revision is still `revision`, and returns the new revision; throws
    * `run.state` otherwise. A job that ended never changes again. Ending a job drops the work it still has
-   * and keeps its outcomes; what another process settles in that moment may still become one.
+   * and keeps its outcomes; what another process settles in that moment may still become one. A `note` stays with
+   * the job, for those who ask later why it is so.
    */
-  setState(job: RunId, to: JobState, revision: number): Promise<number>;
+  setState(job: RunId, to: JobState, revision: number, note?: string): Promise<number>;
 
   /**
    * Leases up to `max` chunks, which need not be all there are. Children and chunks given back come before chunks
@@ -92,6 +93,8 @@ export interface JobRecord extends JobSpec {
   total: number | undefined;
   /** Inputs stored so far, counted without gaps from index 0: where a client that comes back goes on. */
   accepted: number;
+  /** What whoever set the state had to say of it, if anything. */
+  note: string | undefined;
 }
 
 export interface NewChunk {

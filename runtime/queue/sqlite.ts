@@ -101,8 +101,8 @@ export class SqliteQueue implements port.MapQueue {
     return this.#write(() => closeInput(this.#store, this.#store.jobs.need(id), total));
   }
 
-  async setState(id: RunId, to: port.JobState, revision: number): Promise<number> {
-    return this.#write(() => setState(this.#store, this.#store.jobs.need(id), to, revision));
+  async setState(id: RunId, to: port.JobState, revision: number, note?: string): Promise<number> {
+    return this.#write(() => setState(this.#store, this.#store.jobs.need(id), { to, revision, note }));
   }
 
   async claim(id: RunId, options: port.ClaimOptions): Promise<port.Lease[]> {

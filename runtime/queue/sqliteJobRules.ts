@@ -42,13 +42,18 @@ export function closeInput({ jobs }: SqliteStore, job: Job, total: number): void
 }
 
 /** Returns the new revision. */
-export function setState({ jobs, sweep }: SqliteStore, job: Job, to: JobState, revision: number): number {
+export function setState(
+  { jobs, sweep }: SqliteStore,
+  job: Job,
+  { to, revision, note }: { to: JobState; revision: number; note: string | undefined },
+): number {
   if (hasEnded(job)) throw stateError(job, `cannot become ${to}`);
   if (job.tally.revision !== revision) {
     throw stateError(job, `cannot become ${to}: it is at revision ${job.tally.revision}, not ${revision}`);
   }
   const tally = jobs.touch(job);
   tally.revision++;
+  jobs.note(job, note);
   if (to === "run" || to === "pause") {
     tally.state = to;
   } else {

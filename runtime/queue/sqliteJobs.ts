@@ -6,7 +6,7 @@ import { FarcallError } from "../spec/errors.ts";
 import type { RunId } from "../spec/names.ts";
 import type { JobRecord, JobSpec, JobState } from "./mapQueue.ts";
 import type { Database, Statement } from "./sqliteDatabase.ts";
-import { phases } from "./sqliteSchema.ts";
+import { noteSchema, phases } from "./sqliteSchema.ts";
 
 export interface Tally {
   state: JobState;
@@ -70,9 +70,16 @@ export class JobTable {
   readonly #insertTally: Statement;
   readonly #updateTally: Statement;
   readonly #deleteTally: Statement;
+  readonly #insertNote: Statement;
+  readonly #selectNote: Statement;
+  readonly #deleteNote: Statement;
 
   /** Reads all jobs; the leases and delays of the process before are void. */
   constructor(database: Database) {
+    database.exec(noteSchema);
+    this.#insertNote = database.prepare("INSERT INTO note(job, text) VALUES(?, ?)");
+    this.#selectNote = database.prepare("SELECT text FROM note WHERE job = ?");
+    this.#deleteNote = database.prepare("DELETE FROM note WHERE job = ?");
     this.#insertJob = database.prepare("INSERT INTO job(id, spec, createdAtMs) VALUES(?, ?, ?)");
     this.#deleteJob = database.prepare("DELETE FROM job WHERE key = ?");
     this.#selectSpec = database.prepare("SELECT spec FROM job WHERE key = ?");
@@ -135,7 +142,8 @@ export class JobTable {
 
   record({ id, key, createdAtMs, tally: { state, revision, total, accepted } }: Job): JobRecord {
     const spec = this.#selectSpec.get(key)?.["spec"];
-    return { id, spec: String(spec), createdAtMs, state, revision, total, accepted };
+    const note = this.#selectNote.get(key)?.["text"] as string | undefined;
+    return { id, spec: String(spec), createdAtMs, state, revision, total, accepted, note };
   }
 
   /** The tally of a job, to be changed. Inside a transaction only. */
@@ -155,6 +163,12 @@ export class JobTable {
     return job;
   }
 
+  /** Keeps what was said of the job's newest state. Inside a transaction only. */
+  note({ key }: Job, text: string | undefined): void {
+    this.#deleteNote.run(key);
+    if (text !== undefined) this.#insertNote.run(key, text);
+  }
+
   /** The job's work counts no more. The rows of it are left to the sweep. */
   end(job: Job, state: JobState): void {
     Object.assign(this.touch(job), { state, ready: 0, pending: 0, leased: 0, workBytes: 0 });
@@ -166,6 +180,7 @@ export class JobTable {
   remove(job: Job): void {
     this.#deleteJob.run(job.key);
     this.#deleteTally.run(job.key);
+    this.#deleteNote.run(job.key);
     this.#forget(job);
     this.#changed.add(job.id);
     this.#undo.push(() => this.#enter(job));

@@ -84,3 +84,6 @@ CREATE TABLE sweep(job INTEGER PRIMARY KEY, everything INTEGER NOT NULL) STRICT;
 PRAGMA application_id = ${applicationId};
 PRAGMA user_version = ${schemaVersion}
 `;
+
+/** Came later: a file without it is given it, and an older Farcall does not mind it. */
+export const noteSchema = "CREATE TABLE IF NOT EXISTS note(job INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT";

@@ -30,7 +30,7 @@ async function main(folder: string): Promise<SetupAnswer> {
   const request = JSON.parse((await input.line()).toString("utf8")) as SetupRequest;
   claim(dirname(folder));
   claim(folder);
-  let changed = request.build !== undefined;
+  let changed = request.build !== undefined || request.placed === true;
   if (request.build) await install(folder, request.build, input);
   if (request.server) await installServer(folder, request.server, input);
   if (request.cluster) writeWhole(join(folder, "cluster.json"), JSON.stringify(request.cluster));
@@ -41,6 +41,8 @@ async function main(folder: string): Promise<SetupAnswer> {
     writeWhole(file, text);
   }
   if (!request.start) return { ok: true };
+  if (!existsSync(join(folder, "node.json")))
+    throw new SetupFailure("node.install-failed", "It is not known what this node is in its cluster.");
   return { ok: true, agent: await startAgent(folder, request.start, changed) };
 }
 

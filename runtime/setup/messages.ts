@@ -3,11 +3,13 @@ export interface SetupRequest {
   /** Files of the agent to put in place; their bytes follow the request in this order. */
   build?: { hash: string; files: SetupFile[] };
   /** Who this cluster is, for clients that find it on the machine. Kept as it is. */
-  cluster?: { id: string; name: string; createdAtMs: number; hosts: string[] };
-  /** What this node is in its cluster. Kept as it is, for the agent. */
+  cluster?: { id: string; name: string; createdAtMs: number; hosts: string[]; number: number };
+  /** What this node is in its cluster. Kept as it is, for the agent. Without, it stays what it was. */
   node?: object;
   /** The server of the queue, for a node that is a seat; its bytes follow those of the build. */
   server?: SetupFile;
+  /** Something of this was put in place a moment ago, so that an agent that is coming up is an old one. */
+  placed?: boolean;
   /** Starts the agent unless it runs. */
   start?: {
     idleMs: number | null;

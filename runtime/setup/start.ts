@@ -12,7 +12,7 @@ const withinMs = 20_000;
 const togetherWithinMs = 75_000;
 const lookEveryMs = 10;
 /** A seat listens soon after its agent was started; this long it may take until that happens. */
-const reachWithinMs = 40_000;
+const reachWithinMs = 20_000;
 const reachTryMs = 3_000;
 const reachEveryMs = 250;
 

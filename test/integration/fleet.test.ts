@@ -27,7 +27,10 @@ describeInLab("a cluster of three machines", (lab) => {
       input: ids(3_000),
     });
     expect(map.stderr).not.toMatch(/error/);
-    const lines = map.stdout.trim().split("\n").map((line) => JSON.parse(line) as { index: number; value: [number, string] });
+    const lines = map.stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { index: number; value: [number, string] });
     expect(lines.map(({ index }) => index)).toEqual(Array.from({ length: 3_000 }, (_, at) => at));
     expect(lines.every(({ index, value }) => value[0] === index * 3)).toBe(true);
     const shares = new Map<string, number>();
@@ -52,10 +55,9 @@ describeInLab("a cluster of three machines", (lab) => {
   });
 
   it("shows what replicas on all machines print, while they do and later", async () => {
-    const map = await fleet.cli(
-      ["map", "--on", "lab", ...env(), "functions.ts#where", "--input", "-"],
-      { input: Array(60).fill(20).join("\n") },
-    );
+    const map = await fleet.cli(["map", "--on", "lab", ...env(), "functions.ts#where", "--input", "-"], {
+      input: Array(60).fill(20).join("\n"),
+    });
     for (const name of names()) expect(map.stderr).toMatch(new RegExp(`on ${name}`));
     const [{ id }] = JSON.parse((await fleet.cli(["runs", "--on", "lab", "--json", "--limit", "1"])).stdout) as [
       { id: string },
@@ -105,9 +107,12 @@ describeInLab("a cluster of three machines", (lab) => {
   });
 
   it("says the same of why a map ended, whichever node is asked", async () => {
-    const map = await fleet.cli(["map", "--on", "lab", ...env(), "--on-error", "stop", "functions.ts#fail", "--input", "-"], {
-      input: ids(2_000),
-    });
+    const map = await fleet.cli(
+      ["map", "--on", "lab", ...env(), "--on-error", "stop", "functions.ts#fail", "--input", "-"],
+      {
+        input: ids(2_000),
+      },
+    );
     expect(map.status).toBe(1);
     expect(map.stderr).toMatch(/RangeError: too far/);
     const [{ id }] = JSON.parse((await fleet.cli(["runs", "--on", "lab", "--json", "--limit", "1"])).stdout) as [
@@ -162,7 +167,9 @@ describeInLab("a machine that does not get through to the others", (lab) => {
     const up = await fleet.cli(["up", "lab", "--host", head!.name, "--host", other!.name], { timeoutMs: 100_000 });
     expect(up.status).toBe(2);
     expect(up.stderr).toMatch(
-      new RegExp(`error node\\.unreachable: ${other!.name} does not get through to ${head!.name} \\(${head!.address}, port \\d+\\)`),
+      new RegExp(
+        `error node\\.unreachable: ${other!.name} does not get through to ${head!.name} \\(${head!.address}, port \\d+\\)`,
+      ),
     );
     expect(up.stderr).toMatch(new RegExp(`Open this port for ${other!.name}`));
     await other!.allow(head!.address);

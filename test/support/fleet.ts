@@ -61,7 +61,10 @@ export class TestFleet implements AsyncDisposable {
     return this.cli(["up", "lab", ...this.machines.flatMap(({ name }) => ["--host", name])], { timeoutMs: 120_000 });
   }
 
-  cli(args: readonly string[], options: { input?: string; timeoutMs?: number; home?: TestHome } = {}): Promise<CliResult> {
+  cli(
+    args: readonly string[],
+    options: { input?: string; timeoutMs?: number; home?: TestHome } = {},
+  ): Promise<CliResult> {
     const { home = this.home, ...rest } = options;
     return home.cli(args, { env: this.#env, ...rest });
   }

@@ -207,6 +207,25 @@ export function queueJobTests(open: OpenQueue): void {
     expect(await queue.job(id)).toMatchObject({ state: "run", revision: 3 });
   });
 
+  test("what was said of a job's state stays with it until the next one, also for the process after", async () => {
+    const dir = newDir();
+    const queue = await start({}, dir);
+    const id = await newJob(queue);
+    expect((await queue.job(id))!.note).toBeUndefined();
+    await queue.setState(id, "pause", 1, "for now");
+    expect((await queue.job(id))!.note).toBe("for now");
+    await queue.setState(id, "run", 2);
+    expect((await queue.job(id))!.note).toBeUndefined();
+    await expect(queue.setState(id, "failed", 2, "too late")).rejects.toMatchObject({ code: "run.state" });
+    await queue.setState(id, "failed", 3, "it's \u2026 so");
+    await expect(queue.setState(id, "done", 4, "after all")).rejects.toMatchObject({ code: "run.state" });
+    await queue.close();
+    const after = await start({}, dir);
+    expect(await after.job(id)).toMatchObject({ state: "failed", note: "it's \u2026 so" });
+    await after.deleteJob(id);
+    expect((await after.createJob({ id, spec: "{}", createdAtMs: 1 })).note).toBeUndefined();
+  });
+
   test("a refused write fails alone among those of the same moment", async () => {
     const queue = await start();
     const id = await newJob(queue);

@@ -17,8 +17,10 @@ export interface BootstrapOptions {
   onProgress: (line: string) => void;
   /** Called before anything on the machine is changed. */
   onTouch?: () => void;
-  /** What the node is to know of its place in the cluster. */
-  nodeFile: NodeFile;
+  /** Awaited when everything is in place there, before the agent is started. */
+  placed?: () => Promise<void>;
+  /** What the node is to know of its place in the cluster; undefined to leave that as it is. */
+  nodeFile: NodeFile | undefined;
   /** Where it has to get through to. */
   reach: { host: string; port: number; name: string }[];
 }
@@ -40,7 +42,7 @@ export async function bring(
   record: ClusterRecord,
   node: NodeRecord,
   found: Probe,
-  { cacheFolder, signal, onProgress, onTouch, nodeFile, reach }: BootstrapOptions,
+  { cacheFolder, signal, onProgress, onTouch, placed, nodeFile, reach }: BootstrapOptions,
 ): Promise<Bootstrapped> {
   const { id, name, createdAtMs, spec } = record;
   const nodePath =
@@ -48,19 +50,23 @@ export async function bring(
   onTouch?.();
   const { hash, files } = nodeBuild();
   const withBuild = found.build !== hash;
-  const server = nodeFile.seat && (await serverFor(found, { cacheFolder, signal, onProgress }));
+  const server = nodeFile?.seat && (await serverFor(found, { cacheFolder, signal, onProgress }));
   if (withBuild || server) onProgress(`${node.host}: sending the agent`);
-  const agent = await setUp(
-    connection,
-    {
-      ...(withBuild ? { build: files } : {}),
-      node: nodeFile,
-      ...(server ? { server } : {}),
-      cluster: { id, name, createdAtMs, hosts: spec.hosts },
-      start: { idleMs: spec.autostopMs, linger: found.lingers, reach },
-    },
-    { id, nodePath, signal },
-  );
+  const toPlace = {
+    ...(withBuild ? { build: files } : {}),
+    ...(nodeFile ? { node: nodeFile, cluster: { id, name, createdAtMs, hosts: spec.hosts, number: node.number } } : {}),
+    ...(server ? { server } : {}),
+  };
+  const start = { idleMs: spec.autostopMs, linger: found.lingers, reach };
+  // The slowest upload must not make the others give up on a node that is not started yet.
+  const apart = placed !== undefined && (withBuild || server !== undefined);
+  if (apart) await setUp(connection, toPlace, { id, nodePath, signal });
+  await placed?.();
+  const agent = await setUp(connection, apart ? { start, placed: true } : { ...toPlace, start }, {
+    id,
+    nodePath,
+    signal,
+  });
   if (!agent) throw new FarcallError("agent.start-failed", `The agent on ${node.host} did not say where it listens.`);
   const { home, arch, cpus, memoryMiB } = found;
   return { node: { ...node, home, nodePath, platform: `linux ${arch}`, cpus, memoryMiB, build: hash }, agent };

@@ -24,7 +24,7 @@ export interface Probe {
   /** Server of the queue that lies there, by the beginning of its SHA-256; empty for none. */
   server: string;
   /** Clusters that live there. */
-  clusters: { id: string; name: string; hosts: string[] }[];
+  clusters: { id: string; name: string; hosts: string[]; number: number }[];
 }
 
 const archs: Record<string, string> = { x86_64: "x64", amd64: "x64", aarch64: "arm64", arm64: "arm64" };
@@ -109,10 +109,10 @@ function check(host: string, said: Map<string, string[]>): Probe {
 
 function clusterOf(line: string): Probe["clusters"] {
   try {
-    const { id, name, hosts } = JSON.parse(line) as { id: unknown; name: unknown; hosts: unknown };
+    const { id, name, hosts, number } = JSON.parse(line) as Record<string, unknown>;
     if (typeof id !== "string" || !/^[0-9a-f]{12}$/.test(id) || typeof name !== "string" || !Array.isArray(hosts))
       return [];
-    return [{ id, name, hosts: hosts.map(String) }];
+    return [{ id, name, hosts: hosts.map(String), number: Number.isSafeInteger(number) ? Number(number) : 1 }];
   } catch {
     return [];
   }

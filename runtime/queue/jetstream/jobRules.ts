@@ -28,13 +28,17 @@ export function closed(
   throw new FarcallError("run.mismatch", `The run ${id} cannot be closed at ${total} inputs: it ${has}.`);
 }
 
-export function moved(id: RunId, record: StoredJob | undefined, to: JobState, revision: number): StoredJob {
+export function moved(
+  id: RunId,
+  record: StoredJob | undefined,
+  { to, revision, note }: { to: JobState; revision: number; note: string | undefined },
+): StoredJob {
   if (!record) throw unknown(id);
   if (hasEnded(record)) throw stateError(record, `cannot become ${to}`);
   if (record.revision !== revision) {
     throw stateError(record, `cannot become ${to}: it is at revision ${record.revision}, not ${revision}`);
   }
-  return { ...record, state: to, revision: revision + 1 };
+  return { ...record, state: to, revision: revision + 1, note };
 }
 
 export function checkDeletable(record: StoredJob): void {

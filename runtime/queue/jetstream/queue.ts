@@ -82,6 +82,7 @@ export class JetStreamQueue implements port.MapQueue {
         state: "run",
         revision: 1,
         total: undefined,
+        note: undefined,
       };
       const stored = await this.#jobs.records.change(spec.id, (job) => (job ? undefined : fresh));
       if (stored!.key === fresh.key) await this.#jobs.ensureConsumers(fresh.key);
@@ -115,10 +116,10 @@ export class JetStreamQueue implements port.MapQueue {
     });
   }
 
-  async setState(id: RunId, to: port.JobState, revision: number): Promise<number> {
+  async setState(id: RunId, to: port.JobState, revision: number, note?: string): Promise<number> {
     return this.#write(async () => {
       const { job } = await this.#jobs.need(id);
-      const change = this.#jobs.records.change(id, (record) => moved(id, record, to, revision));
+      const change = this.#jobs.records.change(id, (record) => moved(id, record, { to, revision, note }));
       // What is asked for after this by the same process comes after it.
       if (hasEnded({ state: to })) job.ending = change.then(nothing, nothing);
       const record = await change;
@@ -240,9 +241,9 @@ export class JetStreamQueue implements port.MapQueue {
   }
 
   async #record(record: StoredJob): Promise<port.JobRecord> {
-    const { id, spec, createdAtMs, state, revision, total } = record;
+    const { id, spec, createdAtMs, state, revision, total, note } = record;
     const { job } = await this.#jobs.open(record);
-    return { id, spec, createdAtMs, state, revision, total, accepted: job.index.accepted };
+    return { id, spec, createdAtMs, state, revision, total, accepted: job.index.accepted, note };
   }
 
   /** False when the broker did not answer; then it is unknown whether it heard. */

@@ -14,6 +14,7 @@ export interface StoredJob extends JobSpec {
   state: JobState;
   revision: number;
   total: number | undefined;
+  note: string | undefined;
 }
 
 interface Entry {
@@ -149,7 +150,8 @@ export class Records {
   async #replace(id: RunId, sequence: number, job: StoredJob | undefined): Promise<Entry | undefined> {
     const nonce = newNonce();
     const data = job ? JSON.stringify({ ...job, nonce }) : "";
-    if (data.length > maxRecordBytes) {
+    // A job must be able to end, whatever is said of that.
+    if (data.length - (job?.note?.length ?? 0) > maxRecordBytes) {
       throw new FarcallError("value.too-large", `The description of run ${id} is ${data.length} bytes.`, {
         hint: `A run on more than one node may be described by ${maxRecordBytes} bytes.`,
       });
@@ -185,9 +187,10 @@ const absent: Entry = { sequence: 0, job: undefined, nonce: "" };
 
 function read(id: RunId, sequence: number, data: Uint8Array): Entry {
   if (data.byteLength === 0) return { sequence, job: undefined, nonce: "" };
-  const { nonce, ...job } = JSON.parse(new TextDecoder().decode(data)) as Omit<StoredJob, "total"> & {
+  const { nonce, ...job } = JSON.parse(new TextDecoder().decode(data)) as Omit<StoredJob, "total" | "note"> & {
     total?: number;
+    note?: string;
     nonce: string;
   };
-  return { sequence, job: { ...job, id, total: job.total }, nonce };
+  return { sequence, job: { ...job, id, total: job.total, note: job.note }, nonce };
 }
