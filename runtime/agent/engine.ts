@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { NatsConnection } from "@nats-io/transport-node";
 import type { Broker } from "../queue/jetstream/broker.ts";
 import type { JetStreamQueueOptions } from "../queue/jetstream/queue.ts";
+import { leaseMs } from "../queue/leaseMs.ts";
 import type { MapQueue } from "../queue/mapQueue.ts";
 import { SqliteQueue } from "../queue/sqlite.ts";
 import { FarcallError } from "../spec/errors.ts";
@@ -31,6 +32,7 @@ export async function openEngine(
 ): Promise<Engine> {
   if (node?.broker) return openShared(folder, node, node.broker, onWarning);
   const queue = await SqliteQueue.open(join(folder, "queue.db"), {
+    leaseMs,
     onCorrupt: (movedTo) =>
       onWarning(
         `The queue was damaged, and with it the inputs and outcomes of earlier maps. It was kept as ${movedTo}, and a new one begun.`,
@@ -48,7 +50,7 @@ async function openShared(
   const address = { ...broker, inboxPrefix: `_INBOX_n${number}` };
   const server = seat && (await startSeat(folder, seat, onWarning));
   const { connectToBroker } = await import("../queue/jetstream/connection.ts");
-  const queue = await joinQueue({ ...address, replicas });
+  const queue = await joinQueue({ ...address, replicas, leaseMs });
   try {
     // A connection of its own: what is said does not wait behind inputs and outcomes.
     const nats = await connectToBroker(address);

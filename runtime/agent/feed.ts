@@ -1,5 +1,6 @@
 import type { MapSpec } from "../protocol/messages.ts";
 import { packOutcomes, unpackOutcomes, unpackValues } from "../protocol/pack.ts";
+import { leaseMs } from "../queue/leaseMs.ts";
 import type { Chunk, Lease, MapQueue, NewChunk, ResultRange } from "../queue/mapQueue.ts";
 import { FarcallError } from "../spec/errors.ts";
 import type { RunId } from "../spec/names.ts";
@@ -43,8 +44,7 @@ const maxSlicesHeld = 6;
 const freshness = 0.3;
 const claimWaitMs = 5_000;
 const betweenClaimsMs = 20;
-/** A third of the queue's default lease. */
-const extendEveryMs = 10_000;
+const extendEveryMs = leaseMs / 3;
 /** Over the item timeout, for the worker's own timer to act first. */
 const overtimeMs = 500;
 const cancelGraceMs = 2_000;

@@ -2,6 +2,7 @@ import { Cluster } from "farcall";
 import { join } from "node:path";
 import type { Lab } from "../lab/lab.ts";
 import type { Machine } from "../lab/machine.ts";
+import type { MachineOptions } from "../lab/machineOptions.ts";
 import { type CliResult, TestHome } from "./home.ts";
 import { natsServerProgram } from "./natsProgram.ts";
 
@@ -12,10 +13,8 @@ import { natsServerProgram } from "./natsProgram.ts";
 export interface FleetOptions {
   lab: Lab;
   nodes: number;
-  /** For each machine. */
-  diskMiB?: number;
-  /** Environment of `up`, and so of what it starts. */
-  env?: Record<string, string>;
+  /** Of each machine. */
+  machine?: MachineOptions;
 }
 
 export class TestFleet implements AsyncDisposable {
@@ -31,13 +30,13 @@ export class TestFleet implements AsyncDisposable {
   }
 
   /** Machines and a home; nothing is on them yet. */
-  static async prepare({ lab, nodes, diskMiB, env = {} }: FleetOptions): Promise<TestFleet> {
+  static async prepare({ lab, nodes, machine }: FleetOptions): Promise<TestFleet> {
     const [home, machines, program] = await Promise.all([
       TestHome.create(),
-      lab.machines(nodes, diskMiB === undefined ? {} : { diskMiB }),
+      lab.machines(nodes, machine),
       natsServerProgram(),
     ]);
-    const all = { FARCALL_SSH_CONFIG: lab.sshConfigFile, FARCALL_NATS_SERVER: program, ...env };
+    const all = { FARCALL_SSH_CONFIG: lab.sshConfigFile, FARCALL_NATS_SERVER: program };
     const fleet = new TestFleet(home, machines, all);
     // The library in this process finds the machines as the command line does.
     Object.assign(process.env, all);
@@ -111,7 +110,5 @@ export function square(n: number) { return n * n; }
 export async function where(ms: number) { await sleep(ms); console.log("on " + hostname()); return hostname(); }
 /** The value that an input is to have, and where it was worked. */
 export async function slow(n: number) { await sleep(5); return [n * 3, hostname()]; }
-/** Keeps a core busy. */
-export function work(n: number) { const until = performance.now() + 2; while (performance.now() < until); return n * 3; }
 export function fail(n: number) { if (n === 700) throw new RangeError("too far"); return n; }
 `;

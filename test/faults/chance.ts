@@ -1,0 +1,35 @@
+/** Everything in these tests that is left to chance comes from here, so that a run can be repeated. */
+const seed = Number(process.env["FARCALL_SEED"]) || Math.floor(Math.random() * 2 ** 31);
+
+export class Chance {
+  #state: number;
+
+  /** `name` makes the numbers of a test its own, whichever other tests run. */
+  constructor(name: string) {
+    this.#state = [...name].reduce((state, letter) => Math.imul(state ^ letter.charCodeAt(0), 0x01000193), seed);
+    process.stdout.write(`FARCALL_SEED=${seed} ${name}\n`);
+  }
+
+  /** From 0 to below 1 (mulberry32). */
+  next(): number {
+    this.#state = (this.#state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  }
+
+  between(from: number, to: number): number {
+    return from + this.next() * (to - from);
+  }
+
+  pick<T>(from: readonly T[]): T {
+    return from[Math.floor(this.next() * from.length)]!;
+  }
+
+  shuffled<T>(items: readonly T[]): T[] {
+    return items
+      .map((item) => ({ item, at: this.next() }))
+      .sort((a, b) => a.at - b.at)
+      .map(({ item }) => item);
+  }
+}
