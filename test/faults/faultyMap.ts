@@ -64,6 +64,11 @@ export class FaultyMap {
     return this.seen.length / this.inputs;
   }
 
+  /** The longest that the reader was given nothing. */
+  get longestGapMs(): number {
+    return this.seen.reduce((gap, { atMs }, at) => Math.max(gap, atMs - (this.seen[at - 1]?.atMs ?? atMs)), 0);
+  }
+
   /** Waits until the reader was given so much of the outcomes, from 0 to 1. */
   async reaches(share: number, withinMs: number): Promise<void> {
     await until(

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "vitest";
 import type { TestFleet } from "../support/fleet.ts";
 import { until } from "../support/home.ts";
@@ -18,7 +19,8 @@ export async function checkInvariants(
   map: FaultyMap,
   { endsWithinMs = readWithinMs } = {},
 ): Promise<void> {
-  await within(endsWithinMs, "the map's end", map.read, () => `${map.seen.length} of ${map.inputs} were read`);
+  await within(endsWithinMs, "the map's end", map.read, () => stateOf(fleet, map));
+  process.stdout.write(`${map.inputs} inputs, read with a longest pause of ${Math.round(map.longestGapMs)} ms\n`);
   checkOutcomes(map.seen, map.inputs);
   await checkLaterReader(fleet, map);
   await checkStaysEnded(fleet, map);
@@ -74,13 +76,31 @@ async function checkNothingLeft(fleet: TestFleet): Promise<void> {
     expect(await machine.do(`ls -A ${machine.home}`)).not.toMatch(/farcall/);
 }
 
-/** Rejects when it takes longer. */
-export async function within<T>(ms: number, what: string, promise: Promise<T>, state = () => ""): Promise<T> {
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => late.reject(new Error(`Waited ${ms} ms for ${what}. ${state()}`)), ms);
+/** Rejects when it takes longer, and says how things stand then. */
+async function within<T>(
+  ms: number,
+  what: string,
+  promise: Promise<T>,
+  look: () => Promise<string> = async () => "",
+): Promise<T> {
+  const late = Symbol("late");
+  const timer = new AbortController();
   try {
-    return await Promise.race([promise, late.promise]);
+    const first = await Promise.race([promise, sleep(ms, late, { signal: timer.signal })]);
+    if (first !== late) return first as T;
   } finally {
-    clearTimeout(timer);
+    timer.abort();
   }
+  throw new Error(`Waited ${ms} ms for ${what}. ${await look()}`);
+}
+
+async function stateOf(fleet: TestFleet, map: FaultyMap): Promise<string> {
+  const read = `${map.seen.length} of ${map.inputs} were read.`;
+  const cluster = fleet.open();
+  const look = Promise.all([cluster.status(), cluster.runs.open(map.id)]).then(([status, { record }]) => {
+    const nodes = status?.nodes.map(({ number, replicas, maps }) => ({ number, replicas, maps }));
+    return JSON.stringify({ record, nodes });
+  });
+  const said = await Promise.race([look.catch(String), sleep(10_000, "The cluster does not answer.")]);
+  return `${read} ${said}\n${fleet.farcallProcesses().join("\n")}`;
 }

@@ -1,0 +1,74 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { expect, it } from "vitest";
+import { describeInLab } from "../lab/describeInLab.ts";
+import type { Machine } from "../lab/machine.ts";
+import { TestFleet } from "../support/fleet.ts";
+import { Chance } from "./chance.ts";
+import { FaultyMap } from "./faultyMap.ts";
+import { checkInvariants } from "./invariants.ts";
+
+const machine = { sshd: ["SetEnv FARCALL_LEASE_MS=4000"] };
+
+describeInLab("machines that are lost while a map runs on four", (lab) => {
+  const begin = async (inputs: number) => {
+    const fleet = await TestFleet.up({ lab: lab(), nodes: 4, machine });
+    return { fleet, map: await FaultyMap.begin(fleet, { inputs, replicas: 8 }) };
+  };
+
+  it("goes on without the one that the client talks to", async () => {
+    const { fleet, map } = await begin(20_000);
+    await using _ = fleet;
+    await map.reaches(0.1, 30_000);
+    await fleet.machines[0]!.kill();
+    await checkInvariants(fleet, map);
+  });
+
+  it("goes on without one that lost its power, the one that the client talks to, so that nobody is told", async () => {
+    const { fleet, map } = await begin(20_000);
+    await using _ = fleet;
+    await map.reaches(0.1, 30_000);
+    await fleet.machines[0]!.powerOff();
+    await checkInvariants(fleet, map);
+  });
+
+  it("goes on when half of them are lost, one without notice", async () => {
+    const chance = new Chance("half of the machines");
+    const { fleet, map } = await begin(30_000);
+    await using _ = fleet;
+    // Of the three seats two have to stay, so one of the two is the machine that is none.
+    const [one, other] = chance.shuffled([chance.pick(fleet.machines.slice(0, 3)), fleet.machines[3]!]) as [
+      Machine,
+      Machine,
+    ];
+    await map.reaches(chance.between(0.05, 0.2), 30_000);
+    await one.powerOff();
+    await sleep(chance.between(1_000, 8_000));
+    await other.kill();
+    await checkInvariants(fleet, map);
+  });
+
+  it("rests while most of the seats are gone, and goes on when they are brought up again", async () => {
+    const { fleet, map } = await begin(20_000);
+    await using _ = fleet;
+    await map.reaches(0.1, 30_000);
+    const [first, second] = fleet.machines;
+    await Promise.all([first!.kill(), second!.kill()]);
+    await sleep(3_000);
+    await Promise.all([first!.boot(), second!.boot()]);
+    const up = await fleet.bringUp();
+    expect(up.stderr).toMatch(/lab is up: 4 nodes/);
+    await checkInvariants(fleet, map);
+  });
+
+  it("takes a machine back that was cut off for half a minute, late results and all", async () => {
+    const chance = new Chance("partition");
+    const { fleet, map } = await begin(40_000);
+    await using _ = fleet;
+    await map.reaches(0.1, 30_000);
+    const cut = chance.pick(fleet.machines);
+    await cut.partition();
+    await sleep(30_000);
+    await cut.heal();
+    await checkInvariants(fleet, map);
+  });
+});
