@@ -1,4 +1,4 @@
-import { statfsSync } from "node:fs";
+import { existsSync, readFileSync, statfsSync, writeFileSync } from "node:fs";
 import { totalmem } from "node:os";
 import { join } from "node:path";
 import type { NatsConnection } from "@nats-io/transport-node";
@@ -23,6 +23,8 @@ const joinWithinMs = 60_000;
 const betweenTriesMs = 200;
 /** Share of the free disk that a seat may fill, and of the memory that it should keep to. */
 const diskShare = 0.5;
+/** Where that is less than the queue sets aside for inputs alone, a seat may fill more. */
+const smallDisk = { bytes: 2 * 1024 ** 3, share: 0.9 } as const;
 const memoryShare = 0.25;
 
 export async function openEngine(
@@ -76,7 +78,6 @@ async function startSeat(
 ): Promise<Broker> {
   const { Broker } = await import("../queue/jetstream/broker.ts");
   const place = join(folder, "broker");
-  const { bavail, bsize } = statfsSync(folder);
   const broker = new Broker({
     program: join(place, "nats-server"),
     folder: place,
@@ -88,9 +89,21 @@ async function startSeat(
     ...rest,
     ...(cluster ? { cluster } : {}),
     sync: cluster ? "1s" : "always",
-    storeBytes: Math.floor(bavail * bsize * diskShare),
+    storeBytes: storeBytesOf(place),
   });
   return broker;
+}
+
+/** The same for good: what the seat stores takes from what is free, and a server that runs cannot change it. */
+function storeBytesOf(place: string): number {
+  const file = join(place, "store-bytes");
+  const before = existsSync(file) ? Number(readFileSync(file, "utf8")) : 0;
+  if (before > 0) return before;
+  const { bavail, bsize } = statfsSync(place);
+  const freeBytes = bavail * bsize;
+  const bytes = Math.floor(Math.max(freeBytes * diskShare, Math.min(freeBytes * smallDisk.share, smallDisk.bytes)));
+  writeFileSync(file, String(bytes), { mode: 0o600 });
+  return bytes;
 }
 
 /** The other seats may be coming up as well. */

@@ -6,7 +6,7 @@ export class Chance {
 
   /** `name` makes the numbers of a test its own, whichever other tests run. */
   constructor(name: string) {
-    this.#state = [...name].reduce((state, letter) => Math.imul(state ^ letter.charCodeAt(0), 0x01000193), seed);
+    this.#state = Buffer.from(name).reduce((state, byte) => Math.imul(state ^ byte, 0x01000193), seed);
     process.stdout.write(`FARCALL_SEED=${seed} ${name}\n`);
   }
 

@@ -39,7 +39,7 @@ describeInLab("clients and disks", (lab) => {
   });
 
   it("goes on when the disk of a node is full for a while", async () => {
-    await using fleet = await TestFleet.up({ lab: lab(), nodes: 3, machine: { ...machine, diskMiB: 1_024 } });
+    await using fleet = await TestFleet.up({ lab: lab(), nodes: 3, machine: { ...machine, diskMiB: 2_048 } });
     const map = await FaultyMap.begin(fleet, { inputs: 20_000, replicas: 6 });
     const full = fleet.machines[1]!;
     await full.fillDisk();

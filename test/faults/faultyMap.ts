@@ -25,6 +25,7 @@ export class FaultyMap {
   readonly cluster: Cluster;
   /** Resolves when the reader was given the end of the map. */
   readonly read: Promise<void>;
+  isRead = false;
   readonly accepted: Promise<void>;
 
   private constructor(
@@ -37,7 +38,8 @@ export class FaultyMap {
     this.inputs = inputs;
     this.accepted = map.accepted;
     this.read = this.#read(map);
-    this.read.catch(() => undefined);
+    const end = () => (this.isRead = true);
+    this.read.then(end, end);
   }
 
   /** Begins one, and waits until every node works on it. */

@@ -83,11 +83,11 @@ async function within<T>(
   promise: Promise<T>,
   look: () => Promise<string> = async () => "",
 ): Promise<T> {
-  const late = Symbol("late");
   const timer = new AbortController();
   try {
-    const first = await Promise.race([promise, sleep(ms, late, { signal: timer.signal })]);
-    if (first !== late) return first as T;
+    const inTime = promise.then((value) => ({ value }));
+    const first = await Promise.race([inTime, sleep(ms, undefined, { signal: timer.signal })]);
+    if (first) return first.value;
   } finally {
     timer.abort();
   }

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { expect, it } from "vitest";
 import { describeInLab } from "../lab/describeInLab.ts";
 import type { Machine } from "../lab/machine.ts";
-import { TestFleet } from "../support/fleet.ts";
+import { kinds, TestFleet } from "../support/fleet.ts";
 import { Chance } from "./chance.ts";
 import { FaultyMap } from "./faultyMap.ts";
 import { checkInvariants } from "./invariants.ts";
@@ -57,6 +57,30 @@ describeInLab("machines that are lost while a map runs on four", (lab) => {
     await Promise.all([first!.boot(), second!.boot()]);
     const up = await fleet.bringUp();
     expect(up.stderr).toMatch(/lab is up: 4 nodes/);
+    await checkInvariants(fleet, map);
+  });
+
+  it("goes on whatever is killed at random, the machine that the client talks to among it", async () => {
+    const chance = new Chance("anything");
+    const { fleet, map } = await begin(30_000);
+    await using _ = fleet;
+    const untilMs = performance.now() + 25_000;
+    let kills = 0;
+    let lost: Machine | undefined;
+    while (map.progress < 0.8 && !map.isRead && performance.now() < untilMs) {
+      const victim = chance.pick(fleet.machines);
+      const kind = chance.pick(["worker", "agent", "broker", "machine"] as const);
+      if (kind === "machine" && kills > 1 && !lost) {
+        lost = kills % 2 === 0 ? victim : fleet.machines[0]!;
+        await (chance.next() < 0.5 ? lost.kill() : lost.powerOff());
+        kills++;
+      } else if (kind !== "machine" && !(kind === "broker" && lost)) {
+        // With a seat away the other two are needed.
+        kills += Number(victim.signal(kinds[kind], "SIGKILL") > 0);
+      }
+      await sleep(chance.between(300, 1_500));
+    }
+    expect(kills).toBeGreaterThan(2);
     await checkInvariants(fleet, map);
   });
 

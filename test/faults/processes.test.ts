@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, it } from "vitest";
 import { describeInLab } from "../lab/describeInLab.ts";
-import { TestFleet } from "../support/fleet.ts";
+import { kinds, TestFleet } from "../support/fleet.ts";
 import { until } from "../support/home.ts";
 import { Chance } from "./chance.ts";
 import { FaultyMap } from "./faultyMap.ts";
@@ -9,7 +9,6 @@ import { checkInvariants } from "./invariants.ts";
 
 /** Short, so that what a dead agent held comes back while the test looks. */
 const machine = { sshd: ["SetEnv FARCALL_LEASE_MS=4000"] };
-const kinds = { worker: /worker\.js/, agent: /node .*agent\.js/, broker: /^\S*nats-server/ } as const;
 
 describeInLab("processes that are killed while a map runs on three machines", (lab) => {
   for (const kind of ["worker", "agent", "broker"] as const) {
@@ -19,7 +18,7 @@ describeInLab("processes that are killed while a map runs on three machines", (l
       const map = await FaultyMap.begin(fleet, { inputs: 20_000, replicas: 6 });
       let kills = 0;
       const untilMs = performance.now() + 30_000;
-      while (map.progress < 0.8 && performance.now() < untilMs) {
+      while (map.progress < 0.8 && !map.isRead && performance.now() < untilMs) {
         kills += chance.pick(fleet.machines).signal(kinds[kind], "SIGKILL") > 0 ? 1 : 0;
         await sleep(chance.between(500, 1_500));
       }

@@ -1,6 +1,6 @@
 /** Seats of the broker: who gets in, and what becomes of the work when they die. */
 import { once } from "node:events";
-import { createServer } from "node:net";
+import { type AddressInfo, createServer } from "node:net";
 import { X509Certificate } from "node:crypto";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { connect, nkeyAuthenticator } from "@nats-io/transport-node";
@@ -161,6 +161,26 @@ describe("a seat that dies", () => {
     await next.ready({ servers: [server] }, readyMs);
     await next.end();
     await expect(open({ servers: [server] })).rejects.toMatchObject({ code: "connection.lost" });
+  });
+
+  test("is started again by an agent that wants it at another port, with what it had stored", async () => {
+    const [{ broker, folder, seat, server }] = (await startSeats(1)) as [TestSeat];
+    await broker.ready({ servers: [server] }, readyMs);
+    const before = await open({ servers: [server] });
+    const id = await newJob(before);
+    await before.close();
+    await broker.leave();
+    const probe = createServer().listen(0, "127.0.0.1");
+    await once(probe, "listening");
+    const { port } = probe.address() as AddressInfo;
+    probe.close();
+    await once(probe, "close");
+    const next = new Broker({ program: await natsServerProgram(), folder, memoryBytes: 1e8 });
+    next.start({ ...seat, listen: { ...seat.listen, port } });
+    const address = { servers: [`nats://127.0.0.1:${port}`] };
+    await next.ready(address, readyMs);
+    expect(await (await open(address)).job(id)).toMatchObject({ id });
+    await next.end();
   });
 });
 

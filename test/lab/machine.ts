@@ -29,6 +29,7 @@ export interface MachinePlace {
 
 const bootTimeoutMs = 20_000;
 const exitTimeoutMs = 20_000;
+const fillTries = 20;
 const path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const here = import.meta.dirname;
 /** One simulated machine of a lab. Its disk is there until the lab is disposed of, whatever becomes of the machine. */
@@ -212,8 +213,15 @@ export class Machine {
   /** Leaves so many bytes on its disk, which is full at 0. */
   async fillDisk(leaveBytes = 0): Promise<void> {
     const df = ["df", "--block-size=1", "--output=used", this.#disk] as const;
-    const used = Number((await executed([...this.#place.inside, ...df])).split("\n")[1]);
-    await this.#resize(`${used + leaveBytes}`);
+    for (let tries = 1; ; tries++) {
+      const used = Number((await executed([...this.#place.inside, ...df])).split("\n")[1]);
+      try {
+        return await this.#resize(`${used + leaveBytes}`);
+      } catch (error) {
+        // Somebody who writes meanwhile makes it too small for what it holds.
+        if (tries >= fillTries) throw error;
+      }
+    }
   }
 
   async freeDisk(): Promise<void> {

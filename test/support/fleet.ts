@@ -100,7 +100,10 @@ export class TestFleet implements AsyncDisposable {
   }
 }
 
-export const ofFarcall = /farcall-node|agent\.js|worker\.js|nats-server|supervise\.sh/;
+const ofFarcall = /farcall-node|agent\.js|worker\.js|nats-server|supervise\.sh/;
+
+/** What each process of a cluster looks like on a machine. */
+export const kinds = { worker: /worker\.js/, agent: /node .*agent\.js/, broker: /^\S*nats-server/ } as const;
 
 const functions = `
 import { hostname } from "node:os";

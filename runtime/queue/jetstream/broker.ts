@@ -62,9 +62,12 @@ export class Broker {
   /** Takes over the server that runs in the folder, or starts one, and watches it. */
   start(seat: SeatConfig): void {
     ensurePrivateFolder(this.#options.folder);
+    const before = placesIn(read(this.#files.config));
     const changed = this.#write(seat);
     this.#pid = this.#running();
     if (this.#pid === undefined) this.#spawn();
+    // Where it listens a server cannot change while it runs. What watches starts it again.
+    else if (placesIn(read(this.#files.config)) !== before) signalTo(this.#pid, "SIGTERM");
     else if (changed) signalTo(this.#pid, "SIGHUP");
     this.#watching = this.#watch();
   }
@@ -204,6 +207,11 @@ function signalTo(pid: number, signal: NodeJS.Signals): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
   }
+}
+
+/** Where a server of this configuration listens, and where it looks for the others. */
+function placesIn(config: string | undefined): string {
+  return (config?.match(/^\s*(?:listen|routes): .*$/gm) ?? []).join("\n");
 }
 
 function read(file: string): string | undefined {

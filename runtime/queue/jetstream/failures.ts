@@ -24,6 +24,7 @@ export type Failure =
 
 const failures: Record<number, Failure> = {
   10014: "no-consumer",
+  10005: "storage",
   10023: "storage",
   10028: "storage",
   10047: "storage",
