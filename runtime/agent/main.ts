@@ -209,10 +209,11 @@ export class Agent {
     const engine = await openEngine(folder, nodeFile, (text) => warnings.push(text));
     const node = { number: nodeFile?.number ?? 1, facts: nodeFacts() };
     const agent = new Agent(folder, idleMs, engine, lock, node, warnings);
-    await agent.#listen(folder);
     // Before work comes in, this node is one of those that share it.
     await agent.#fleet?.say();
+    // Whoever finds it listening finds its token, too, and not that of the agent before.
     agent.#announce(folder);
+    await agent.#listen(folder);
     await agent.#maps.restore();
     agent.#watchIdle();
     return agent;

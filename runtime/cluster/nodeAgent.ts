@@ -19,12 +19,15 @@ export interface NodeAgentOptions {
 
 const endWithinMs = 10_000;
 const lookEveryMs = 50;
+/** Who is back so soon was given an address that is no good: an agent that was started anew has another token. */
+const backSoonMs = 5_000;
 
 export class NodeAgent implements Provider {
   readonly name = "ssh";
   readonly #options: NodeAgentOptions;
   /** Where it listened last: most likely it still does, which saves asking. */
   #address: AgentAddress | undefined;
+  #givenAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: NodeAgentOptions) {
     this.#options = options;
@@ -32,7 +35,7 @@ export class NodeAgent implements Provider {
 
   async connect({ start, signal }: ConnectOptions): Promise<AgentLink> {
     const { connections, host, id } = this.#options;
-    const remembered = this.#address;
+    const remembered = performance.now() - this.#givenAtMs < backSoonMs ? undefined : this.#address;
     this.#address = undefined;
     const link = remembered && (await this.#dial(remembered, signal));
     if (link) return link;
@@ -56,6 +59,7 @@ export class NodeAgent implements Provider {
       const stream = await connection.dialSocket(address.socket, signal);
       const transport = await dialWebSocket(() => stream, { signal });
       this.#address = address;
+      this.#givenAtMs = performance.now();
       return { transport, token: address.token, expectedBuild: nodeBuild().hash };
     } catch (error) {
       signal?.throwIfAborted();
