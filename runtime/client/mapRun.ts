@@ -123,6 +123,7 @@ export class MapRun<T> implements AsyncIterable<MapOutcome<T>>, AsyncDisposable 
       throw error;
     }
     if (this.#feedError !== undefined) throw this.#feedError;
+    this.#session.followed.end(this.id);
     if (record) this.#record = record;
     this.#throwIfUnfinished(record);
   }
@@ -183,6 +184,7 @@ export class MapRun<T> implements AsyncIterable<MapOutcome<T>>, AsyncDisposable 
 
   async #feed(inputs: Inputs<unknown>, ready: () => Promise<unknown>): Promise<void> {
     this.#beginning.promise.catch(() => undefined);
+    this.#session.followed.begin(this.id);
     try {
       await ready();
       const { accepted } = await this.#session.withRetry(() => this.#create(), this.#stop.signal);

@@ -213,8 +213,8 @@ export class RemoteModule {
     // Meant for the import, not for what happens after an agent was replaced in an hour.
     const signal = this.#signal;
     this.#signal = undefined;
-    return this.#session.withRetry(async () => {
-      const synced = await sync(this.#session, this.bundle, signal);
+    return this.#session.withRetry(async (patience) => {
+      const synced = await sync(this.#session, this.bundle, { signal, onSent: () => patience.renew() });
       const stream = this.#session.stream("module.load", { module: this.ref }, { signal });
       try {
         for (;;) {

@@ -1,5 +1,6 @@
 import { decodeValue } from "../protocol/codec.ts";
 import { fromFailure } from "../protocol/failure.ts";
+import { advance, type LogPosition } from "../protocol/logPosition.ts";
 import type { LogLine, RunRecord, Timeline } from "../protocol/messages.ts";
 import { unpackValues } from "../protocol/pack.ts";
 import type { EnvSpec } from "../spec/env.ts";
@@ -177,16 +178,18 @@ export class Run<T = unknown> implements AsyncIterable<MapOutcome<T>> {
     return value.timeline;
   }
 
-  /** Lines that the run printed, in batches. */
+  /** Lines that the run printed, in batches; across lost connections none is left out and none comes twice. */
   async *logs(options: LogOptions = {}): AsyncGenerator<LogLine[], void, undefined> {
     const { follow = true, tail, tailBytes, onSkipped, signal } = options;
-    const asked = {
-      run: this.id,
-      follow,
-      ...(tail === undefined ? {} : { tail }),
-      ...(tailBytes === undefined ? {} : { tailBytes }),
+    const limits = { ...(tail === undefined ? {} : { tail }), ...(tailBytes === undefined ? {} : { tailBytes }) };
+    let after: LogPosition = [];
+    const ask = () => {
+      // The tail was found once something came; from there on it is what lies behind.
+      const from = after.length > 0 ? { after } : limits;
+      return this.#session.stream("run.logs", { run: this.id, follow, ...from }, { signal });
     };
-    for await (const { value } of this.#session.stream("run.logs", asked, { signal })) {
+    for await (const { value } of this.#onward(ask, signal)) {
+      after = advance(after, value.place);
       if (value.skipped !== undefined) onSkipped?.(value.skipped);
       if (value.lines.length > 0) yield value.lines;
     }
@@ -195,9 +198,27 @@ export class Run<T = unknown> implements AsyncIterable<MapOutcome<T>> {
   /** The record whenever it changed, until the run has ended. */
   async *watch(options: { signal?: AbortSignal } = {}): AsyncGenerator<RunRecord, void, undefined> {
     const { signal } = options;
-    for await (const { value } of this.#session.stream("run.watch", { run: this.id }, { signal })) {
+    const ask = () => this.#session.stream("run.watch", { run: this.id }, { signal });
+    for await (const { value } of this.#onward(ask, signal)) {
       this.#record = value.record;
       yield value.record;
+    }
+  }
+
+  /** The items of a stream that is asked for again when the connection was lost. */
+  async *#onward<T>(ask: () => AsyncIterable<T>, signal: AbortSignal | undefined): AsyncGenerator<T, void, undefined> {
+    const patience = this.#session.patience(signal);
+    for (;;) {
+      try {
+        for await (const item of ask()) {
+          patience.renew();
+          yield item;
+        }
+        return;
+      } catch (error) {
+        if (this.#session.isLooking) throw error;
+        await patience.bear(error);
+      }
     }
   }
 

@@ -25,8 +25,12 @@ export function bundleRef(bundle: Bundle): BundleRef {
   return { hash: bundle.hash, entry, commonJs, files: files.map(({ path, hash, size }) => ({ path, hash, size })) };
 }
 
-/** Sends the files of a bundle that the agent does not have. */
-export async function sync(session: Session, bundle: Bundle, signal?: AbortSignal): Promise<SyncResult> {
+/** Sends the files of a bundle that the agent does not have. `onSent` is told of each, which need not be sent again. */
+export async function sync(
+  session: Session,
+  bundle: Bundle,
+  { signal, onSent }: { signal?: AbortSignal | undefined; onSent?: () => void } = {},
+): Promise<SyncResult> {
   const hashes = [...bundle.contents.keys()];
   const { value } = await session.request("files.missing", { hashes }, { signal, timeoutMs: askTimeoutMs });
   let sentBytes = 0;
@@ -36,6 +40,7 @@ export async function sync(session: Session, bundle: Bundle, signal?: AbortSigna
       if (!body) return;
       sentBytes += body.byteLength;
       await session.request("file.put", { hash }, { body, signal, timeoutMs: putTimeoutMs });
+      onSent?.();
     }),
   );
   const sentFiles = value.missing.length;

@@ -6,8 +6,9 @@ import type { LoadOptions } from "../client/module.ts";
 import { RemoteModule } from "../client/module.ts";
 import { type Remote, remoteExports } from "../client/remote.ts";
 import { Runs } from "../client/runs.ts";
-import { type Connected, isConnectionLoss, Session } from "../client/session.ts";
-import type { AgentStatus, LogLine, RunRecord } from "../protocol/messages.ts";
+import { isConnectionLoss } from "../client/loss.ts";
+import { type Connected, Session } from "../client/session.ts";
+import type { AgentMethods, AgentStatus, Item, LogLine, RunRecord } from "../protocol/messages.ts";
 import { LocalProvider } from "../providers/local/local.ts";
 import { checkClusterSpec, type ClusterSpec } from "../spec/cluster.ts";
 import type { EnvSpec } from "../spec/env.ts";
@@ -29,6 +30,8 @@ export interface ClusterOptions {
    * them (`inherit`, the default), nothing (`ignore`), or call a function.
    */
   logs?: "inherit" | "ignore" | ((line: LogLine) => void);
+  /** Told when a connection that is needed was lost and is sought again, and when it is there again. */
+  onReconnecting?: (isReconnecting: boolean) => void;
 }
 
 export interface ImportOptions {
@@ -80,12 +83,13 @@ export class Cluster implements AsyncDisposable {
       if (!checked.hosts) registry.need(this.name);
       this.#machines = new SshCluster({ home, registry, connections: this.#connections, spec: checked });
     }
-    const { logs = "inherit" } = options;
+    const { logs = "inherit", onReconnecting } = options;
     this.#session = new Session({
       provider: this.#machines ?? new LocalProvider(home),
       onConnect: (session) => {
         if (logs !== "ignore") void followLogs(session, logs === "inherit" ? printLine : logs);
       },
+      ...(onReconnecting ? { onReconnecting } : {}),
     });
     this.runs = new Runs(this.#session, new Cursors(home));
     this.envs = new Envs(this.#session);
@@ -218,13 +222,16 @@ function resolveFile(file: string | URL, from: string | undefined): string {
 }
 
 async function followLogs(session: Session, take: (line: LogLine) => void): Promise<void> {
+  const { followed } = session;
   try {
     // Taken as they arrive, in step with the results that arrive behind them.
-    await session.request("logs.follow", {}, { background: true }, (item) => {
-      for (const line of (item as { lines: LogLine[] }).lines) take(line);
+    await session.request("logs.follow", { runs: followed.wanted() }, { background: true }, (item) => {
+      const { lines, place } = item as Item<AgentMethods["logs.follow"]>;
+      for (const line of lines) take(line);
+      if (lines[0]) followed.took(lines[0].run, place);
     });
   } catch {
-    // The connection is gone; the next one follows again.
+    // The connection is gone; the next one goes on from here.
   }
 }
 
