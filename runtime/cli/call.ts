@@ -111,6 +111,8 @@ export async function mapCommand({ words, values, signal }: Invocation): Promise
     await output.flush();
     line.print(progress.summary(run.id));
     throw error;
+  } finally {
+    await cluster.cluster.kept();
   }
 }
 

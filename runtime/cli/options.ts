@@ -51,7 +51,7 @@ export function timeMs(values: Values, name: string): number | undefined {
   });
 }
 
-export function openCluster(values: Values, options: Pick<ClusterOptions, "logs" | "onReconnecting">): Cluster {
+export function openCluster(values: Values, options: Omit<ClusterOptions, "home" | "prompter">): Cluster {
   return new Cluster(clusterName(values), { ...options, ...asked() });
 }
 

@@ -13,7 +13,7 @@ const defaultLimit = 20;
 
 export async function runsCommand({ words, values }: Invocation): Promise<number> {
   noMore(words, "farcall runs");
-  const cluster = openCluster(values, { logs: "ignore" });
+  const cluster = openCluster(values, { logs: "ignore", onMirror: sayKept(values) });
   try {
     const records = await cluster.runs.list({ limit: whole(values, "limit", 1) ?? defaultLimit });
     if (flag(values, "json")) process.stdout.write(`${toJson(records, 2)}\n`);
@@ -43,7 +43,11 @@ export async function logsCommand({ words, values, signal }: Invocation): Promis
   const id = runArgument(words, "farcall logs RUN");
   using line = new StatusLine();
   using reconnecting = new Reconnecting(line, clusterName(values));
-  const cluster = openCluster(values, { logs: "ignore", onReconnecting: reconnecting.onReconnecting });
+  const cluster = openCluster(values, {
+    logs: "ignore",
+    onReconnecting: reconnecting.onReconnecting,
+    onMirror: sayKept(values),
+  });
   try {
     const run = await cluster.runs.open(id);
     await using output = await LineOutput.open(undefined);
@@ -55,6 +59,7 @@ export async function logsCommand({ words, values, signal }: Invocation): Promis
     }
     return 0;
   } finally {
+    await cluster.kept();
     cluster.close();
   }
 }
@@ -63,7 +68,11 @@ export async function resultsCommand({ words, values, signal }: Invocation): Pro
   const id = runArgument(words, "farcall results RUN");
   using line = new StatusLine();
   using reconnecting = new Reconnecting(line, clusterName(values));
-  const cluster = openCluster(values, { logs: "ignore", onReconnecting: reconnecting.onReconnecting });
+  const cluster = openCluster(values, {
+    logs: "ignore",
+    onReconnecting: reconnecting.onReconnecting,
+    onMirror: sayKept(values),
+  });
   try {
     const run = await cluster.runs.open(id);
     await using output = await LineOutput.open(text(values, "output"));
@@ -92,6 +101,7 @@ export async function resultsCommand({ words, values, signal }: Invocation): Pro
     }
     return failed > 0 ? 1 : 0;
   } finally {
+    await cluster.kept();
     cluster.close();
   }
 }
@@ -108,4 +118,10 @@ export async function cancelCommand({ words, values }: Invocation): Promise<numb
   } finally {
     cluster.close();
   }
+}
+
+/** Says that what is shown was kept on this machine, as the cluster is not there. */
+function sayKept(values: Invocation["values"]): (why: string) => void {
+  const name = clusterName(values);
+  return (why) => void process.stderr.write(`from what was kept here of ${name}: ${sanitize(why)}\n`);
 }

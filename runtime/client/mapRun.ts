@@ -123,8 +123,8 @@ export class MapRun<T> implements AsyncIterable<MapOutcome<T>>, AsyncDisposable 
       throw error;
     }
     if (this.#feedError !== undefined) throw this.#feedError;
-    this.#session.followed.end(this.id);
     if (record) this.#record = record;
+    this.#session.runEnded(this.id);
     this.#throwIfUnfinished(record);
   }
 
@@ -146,6 +146,7 @@ export class MapRun<T> implements AsyncIterable<MapOutcome<T>>, AsyncDisposable 
   async finished(): Promise<Progress> {
     await this.#feeding;
     await this.#watch(false);
+    this.#session.runEnded(this.id);
     return this.progress;
   }
 

@@ -11,6 +11,8 @@ import { type Fed, type FeedOptions, feedRest } from "./feedRest.ts";
 import { type MapOutcome, type ReadOutcomesOptions, readOutcomes } from "./outcomes.ts";
 import { type PickedOutcome, pickOutcomes, type PickOptions } from "./pick.ts";
 import { reviveError } from "./remoteErrors.ts";
+import { isOver } from "./mirror/copy.ts";
+import type { Mirror } from "./mirror/mirror.ts";
 import type { Asking, Session } from "./session.ts";
 import { StackMapper } from "./stacks.ts";
 import type { Cursors } from "./cursors.ts";
@@ -58,10 +60,13 @@ export interface LogOptions {
 export class Runs {
   readonly #session: Session;
   readonly #cursors: Cursors;
+  readonly #mirror: Mirror | undefined;
 
-  constructor(session: Session, cursors: Cursors) {
+  /** With a mirror, runs that are kept on this machine are given when the cluster is not there. */
+  constructor(session: Session, cursors: Cursors, mirror?: Mirror) {
     this.#session = session;
     this.#cursors = cursors;
+    this.#mirror = mirror;
   }
 
   /** Newest first. With `start: false` nothing is started, and it gives undefined when the cluster is not up. */
@@ -70,10 +75,13 @@ export class Runs {
   async list(options: ListOptions & { start?: boolean } = {}): Promise<RunRecord[] | undefined> {
     const { limit = 50, before, start = true } = options;
     if (!start && !(await this.#session.connectIfUp())) return undefined;
-    const { value } = await this.#session.request("run.list", before === undefined ? { limit } : { limit, before }, {
-      timeoutMs: askTimeoutMs,
-    });
-    return value.runs;
+    const asked = before === undefined ? { limit } : { limit, before };
+    const live = async () => {
+      const { value } = await this.#session.request("run.list", asked, { timeoutMs: askTimeoutMs });
+      return value.runs;
+    };
+    const mirror = this.#mirror;
+    return mirror ? mirror.instead(live, () => mirror.list(limit, before)) : live();
   }
 
   /**
@@ -82,8 +90,16 @@ export class Runs {
    */
   async open<T = unknown>(id: string, options: { start?: boolean } = {}): Promise<Run<T>> {
     const session = options.start === false ? this.#session.looking() : this.#session;
-    const { value } = await session.request("run.get", { run: id }, { timeoutMs: askTimeoutMs });
-    return new Run<T>(session, this.#cursors, value.record);
+    const live = async () => {
+      const { value } = await session.request("run.get", { run: id }, { timeoutMs: askTimeoutMs });
+      return new Run<T>(session, this.#cursors, value.record);
+    };
+    const mirror = this.#mirror;
+    if (!mirror) return live();
+    return mirror.instead(live, async () => {
+      const kept = await mirror.open(id);
+      return kept && new Run<T>(kept.asking, this.#cursors, kept.record);
+    });
   }
 }
 
@@ -139,6 +155,7 @@ export class Run<T = unknown> implements AsyncIterable<MapOutcome<T>> {
       ...options,
       onEnd: (record) => {
         this.#record = record;
+        this.#noteEnd();
         options.onEnd?.(record);
       },
     });
@@ -157,6 +174,7 @@ export class Run<T = unknown> implements AsyncIterable<MapOutcome<T>> {
     const { value, body } = await this.#session.request("run.result", { run: this.id }, { timeoutMs: askTimeoutMs });
     const { ok, stored, items, itemsBytes, itemsDropped, record } = value;
     this.#record = record;
+    this.#noteEnd();
     const answer = body.subarray(itemsBytes);
     if (stored && !ok) throw await reviveError(answer, { run: this.id }, this.#mapper);
     if (record.kind === "call" && (itemsDropped || !stored)) throw noResult(record);
@@ -193,6 +211,7 @@ export class Run<T = unknown> implements AsyncIterable<MapOutcome<T>> {
       if (value.skipped !== undefined) onSkipped?.(value.skipped);
       if (value.lines.length > 0) yield value.lines;
     }
+    if (follow) this.#session.runEnded(this.id);
   }
 
   /** The record whenever it changed, until the run has ended. */
@@ -201,8 +220,13 @@ export class Run<T = unknown> implements AsyncIterable<MapOutcome<T>> {
     const ask = () => this.#session.stream("run.watch", { run: this.id }, { signal });
     for await (const { value } of this.#onward(ask, signal)) {
       this.#record = value.record;
+      this.#noteEnd();
       yield value.record;
     }
+  }
+
+  #noteEnd(): void {
+    if (isOver(this.#record)) this.#session.runEnded(this.id);
   }
 
   /** The items of a stream that is asked for again when the connection was lost. */

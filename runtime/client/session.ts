@@ -50,6 +50,8 @@ export interface Asking {
   readonly isLooking: boolean;
   /** The runs whose output comes to this client as it is printed. */
   readonly followed: FollowedLogs;
+  /** A run that this client began or follows has ended. */
+  runEnded(run: string): void;
 }
 
 export interface SessionOptions {
@@ -58,6 +60,8 @@ export interface SessionOptions {
   onConnect?: (session: Session) => void;
   /** Told when a connection that is needed is lost and sought again, and when it is there again. */
   onReconnecting?: (isReconnecting: boolean) => void;
+  /** Told of runs that this client began or follows when they have ended. */
+  onRunEnded?: (session: Session, run: string) => void;
 }
 
 const helloTimeoutMs = 10_000;
@@ -129,7 +133,13 @@ export class Session implements Asking {
       patience: (signal) => this.#patience(() => shortPatienceMs, signal),
       isLooking: true,
       followed: this.followed,
+      runEnded: (run) => this.runEnded(run),
     };
+  }
+
+  runEnded(run: string): void {
+    this.followed.end(run);
+    this.#options.onRunEnded?.(this, run);
   }
 
   async #reach(start = true): Promise<Connected> {

@@ -11,21 +11,36 @@ export interface Road extends AsyncDisposable {
 }
 
 export async function roadTo(lab: Lab, machine: Machine, options: ChaosOptions = {}): Promise<Road> {
-  const proxy = await ChaosProxy.start(machine, options);
-  const file = join(lab.folder, `ssh_config_${proxy.port}`);
-  await writeFile(
-    file,
-    [
-      `Host ${machine.name}`,
-      `  HostName ${proxy.host}`,
-      `  Port ${proxy.port}`,
-      `  HostKeyAlias ${machine.address}`,
-      `  User ${machine.user}`,
-      `  IdentityFile ${machine.privateKeyFile}`,
-      "  IdentitiesOnly yes",
-      `  UserKnownHostsFile ${lab.knownHostsFile}`,
-      "",
-    ].join("\n"),
-  );
-  return { proxy, env: { FARCALL_SSH_CONFIG: file }, [Symbol.asyncDispose]: () => proxy[Symbol.asyncDispose]() };
+  const { proxies, ...road } = await roadsTo(lab, [machine], options);
+  return { proxy: proxies[0]!, ...road };
+}
+
+/** The same for several machines, a proxy each. */
+export async function roadsTo(
+  lab: Lab,
+  machines: readonly Machine[],
+  options: ChaosOptions = {},
+): Promise<Omit<Road, "proxy"> & { proxies: ChaosProxy[] }> {
+  const proxies = await Promise.all(machines.map((machine) => ChaosProxy.start(machine, options)));
+  const file = join(lab.folder, `ssh_config_${proxies[0]!.port}`);
+  await writeFile(file, machines.map((machine, at) => hostOf(lab, machine, proxies[at]!)).join("\n"));
+  return {
+    proxies,
+    env: { FARCALL_SSH_CONFIG: file },
+    [Symbol.asyncDispose]: async () => void (await Promise.all(proxies.map((proxy) => proxy[Symbol.asyncDispose]()))),
+  };
+}
+
+function hostOf(lab: Lab, machine: Machine, proxy: ChaosProxy): string {
+  return [
+    `Host ${machine.name}`,
+    `  HostName ${proxy.host}`,
+    `  Port ${proxy.port}`,
+    `  HostKeyAlias ${machine.address}`,
+    `  User ${machine.user}`,
+    `  IdentityFile ${machine.privateKeyFile}`,
+    "  IdentitiesOnly yes",
+    `  UserKnownHostsFile ${lab.knownHostsFile}`,
+    "",
+  ].join("\n");
 }
