@@ -1,7 +1,7 @@
 import { decodeValue } from "../protocol/codec.ts";
 import { fromFailure } from "../protocol/failure.ts";
 import { advance, type LogPosition } from "../protocol/logPosition.ts";
-import type { LogLine, RunRecord, Timeline } from "../protocol/messages.ts";
+import type { AgentMethods, LogLine, Params, RunRecord, Timeline } from "../protocol/messages.ts";
 import { unpackValues } from "../protocol/pack.ts";
 import type { EnvSpec } from "../spec/env.ts";
 import { FarcallError } from "../spec/errors.ts";
@@ -77,8 +77,8 @@ export class Runs {
     if (!start && !(await this.#session.connectIfUp())) return undefined;
     const asked = before === undefined ? { limit } : { limit, before };
     const live = async () => {
-      const { value } = await this.#session.request("run.list", asked, { timeoutMs: askTimeoutMs });
-      return value.runs;
+      const ask = () => this.#session.request("run.list", asked, { timeoutMs: askTimeoutMs });
+      return (await this.#session.insist(ask)).value.runs;
     };
     const mirror = this.#mirror;
     return mirror ? mirror.instead(live, () => mirror.list(limit, before)) : live();
@@ -91,8 +91,8 @@ export class Runs {
   async open<T = unknown>(id: string, options: { start?: boolean } = {}): Promise<Run<T>> {
     const session = options.start === false ? this.#session.looking() : this.#session;
     const live = async () => {
-      const { value } = await session.request("run.get", { run: id }, { timeoutMs: askTimeoutMs });
-      return new Run<T>(session, this.#cursors, value.record);
+      const ask = () => session.request("run.get", { run: id }, { timeoutMs: askTimeoutMs });
+      return new Run<T>(session, this.#cursors, (await session.insist(ask)).value.record);
     };
     const mirror = this.#mirror;
     if (!mirror) return live();
@@ -171,7 +171,7 @@ export class Run<T = unknown> implements AsyncIterable<MapOutcome<T>> {
    * `run.state` when it has not ended, and with `value.too-large` when the result was not kept.
    */
   async result(): Promise<T> {
-    const { value, body } = await this.#session.request("run.result", { run: this.id }, { timeoutMs: askTimeoutMs });
+    const { value, body } = await this.#ask("run.result", { run: this.id });
     const { ok, stored, items, itemsBytes, itemsDropped, record } = value;
     this.#record = record;
     this.#noteEnd();
@@ -184,7 +184,7 @@ export class Run<T = unknown> implements AsyncIterable<MapOutcome<T>> {
 
   /** What was asked for. Throws `run.state` when that was not kept. */
   async request(): Promise<RunRequest> {
-    const { value, body } = await this.#session.request("run.request", { run: this.id }, { timeoutMs: askTimeoutMs });
+    const { value, body } = await this.#ask("run.request", { run: this.id });
     const request: RunRequest = { ...value.request };
     if (value.args) request.args = decodeValue(body) as unknown[];
     return request;
@@ -192,7 +192,7 @@ export class Run<T = unknown> implements AsyncIterable<MapOutcome<T>> {
 
   /** How a map went over time; empty for a call. */
   async timeline(): Promise<Timeline> {
-    const { value } = await this.#session.request("run.timeline", { run: this.id }, { timeoutMs: askTimeoutMs });
+    const { value } = await this.#ask("run.timeline", { run: this.id });
     return value.timeline;
   }
 
@@ -267,8 +267,12 @@ export class Run<T = unknown> implements AsyncIterable<MapOutcome<T>> {
     await this.#control("run");
   }
 
+  #ask<K extends keyof AgentMethods>(method: K, params: Params<AgentMethods[K]>) {
+    return this.#session.insist(() => this.#session.request(method, params, { timeoutMs: askTimeoutMs }));
+  }
+
   async #control(to: "run" | "pause" | "cancel"): Promise<void> {
-    const { value } = await this.#session.request("run.control", { run: this.id, to }, { timeoutMs: askTimeoutMs });
+    const { value } = await this.#ask("run.control", { run: this.id, to });
     this.#record = value.record;
   }
 }

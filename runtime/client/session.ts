@@ -44,6 +44,8 @@ export interface Asking {
     options?: AskOptions,
   ): AsyncGenerator<Received<Item<Methods[K]>>, Received<Result<Methods[K]>>, undefined>;
   withRetry<T>(act: (patience: Patience) => Promise<T>, signal?: AbortSignal): Promise<T>;
+  /** Asks again what the connection broke under, as `withRetry` does, and does not wait for one that was never there. */
+  insist<T>(act: () => Promise<T>): Promise<T>;
   /** How long to go on asking over a connection that is lost again and again. */
   patience(signal?: AbortSignal): Patience;
   /** Whether asking starts nothing. Who shows a cluster is told at once when the connection is lost. */
@@ -130,6 +132,7 @@ export class Session implements Asking {
       request: (method, params, options, onItem) => this.request(method, params, { ...options, start: false }, onItem),
       stream: (method, params, options) => this.stream(method, params, { ...options, start: false }),
       withRetry: (act, signal) => this.withRetry(act, signal),
+      insist: (act) => act(),
       patience: (signal) => this.#patience(() => shortPatienceMs, signal),
       isLooking: true,
       followed: this.followed,
@@ -157,6 +160,15 @@ export class Session implements Asking {
       } catch (error) {
         await patience.bear(error);
       }
+    }
+  }
+
+  async insist<T>(act: () => Promise<T>): Promise<T> {
+    try {
+      return await act();
+    } catch (error) {
+      if (!(error instanceof FarcallError) || error.code !== "connection.lost") throw error;
+      return this.withRetry(act);
     }
   }
 

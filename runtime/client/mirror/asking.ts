@@ -41,6 +41,10 @@ export class MirrorAsking implements Asking {
     return act(this.patience());
   }
 
+  insist<T>(act: () => Promise<T>): Promise<T> {
+    return act();
+  }
+
   patience(): Patience {
     return new Patience({ withinMs: () => 0 });
   }
