@@ -85,7 +85,9 @@ describeInLab("a client of a cluster", (lab) => {
        ${inputs(8)
          .map((part) => `const p${part} = new URL("./part${part}.bin", import.meta.url);`)
          .join("\n")}
-       export const size = () => [${inputs(8).map((part) => `p${part}`)}].reduce((sum, url) => sum + readFileSync(url).length, 0);`,
+       export const size = () => [${inputs(8)
+         .map((part) => `p${part}`)
+         .join(", ")}].reduce((sum, url) => sum + readFileSync(url).length, 0);`,
     );
     await using short = await roadTo(lab(), machine, { cutAfterBytes: 1_100_000 });
     const run = await home.cli(["run", "--on", "lab", "large.ts#size"], { env: short.env });
