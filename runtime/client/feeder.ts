@@ -1,7 +1,7 @@
 import { FarcallError } from "../spec/errors.ts";
 import type { InputChunk, InputRange } from "./inputs.ts";
 import { isConnectionLoss, pause } from "./loss.ts";
-import type { Asking } from "./session.ts";
+import type { Asking } from "./asking.ts";
 
 /** Inputs could not be brought to the cluster, for the reason in `cause`. */
 export class NotSent extends Error {}

@@ -4,7 +4,7 @@ import type { Received } from "../../protocol/rpc.ts";
 import { FarcallError } from "../../spec/errors.ts";
 import { FollowedLogs } from "../followedLogs.ts";
 import { Patience } from "../loss.ts";
-import type { Asking } from "../session.ts";
+import type { Asking } from "../asking.ts";
 import { type PiecePlace, readBytes, readPlaces } from "./pieces.ts";
 import type { KeptRun, MirrorStore } from "./store.ts";
 

@@ -2,11 +2,13 @@ import { open, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { RunRecord } from "../../protocol/messages.ts";
 import { pause } from "../loss.ts";
-import type { Asking } from "../session.ts";
+import type { Asking } from "../asking.ts";
 import { encodePiece } from "./pieces.ts";
 import type { KeptRun, MirrorStore } from "./store.ts";
 
 const askTimeoutMs = 30_000;
+/** On the disk before the folder is put in place. */
+const kept = { mode: 0o600, flush: true };
 const maxLooks = 20;
 const betweenLooksMs = 100;
 const maxSourceMapsBytes = 8 * 2 ** 20;
@@ -23,16 +25,16 @@ export async function keepRun(session: Asking, store: MirrorStore, run: string, 
       log: await copyLog(session, record, folder, store.limits.logBytes, signal),
     };
     const { value: asked, body: args } = await session.request("run.request", { run }, { signal });
-    await writeFile(join(folder, "request"), encodePiece(asked, args), { mode: 0o600 });
+    await writeFile(join(folder, "request"), encodePiece(asked, args), kept);
     if (record.kind === "call") {
       const { value, body } = await session.request("run.result", { run }, { signal });
-      await writeFile(join(folder, "result"), encodePiece(value, body), { mode: 0o600 });
+      await writeFile(join(folder, "result"), encodePiece(value, body), kept);
     } else {
       const { value } = await session.request("run.timeline", { run }, { signal, timeoutMs: askTimeoutMs });
-      await writeFile(join(folder, "timeline"), encodePiece(value, empty), { mode: 0o600 });
+      await writeFile(join(folder, "timeline"), encodePiece(value, empty), kept);
     }
     if (record.failed > 0 || record.state === "failed") await copySourceMaps(session, record, folder, signal);
-    await writeFile(join(folder, "run.json"), JSON.stringify({ record, cut } satisfies KeptRun), { mode: 0o600 });
+    await writeFile(join(folder, "run.json"), JSON.stringify({ record, cut } satisfies KeptRun), kept);
   });
 }
 
@@ -72,6 +74,7 @@ async function copyOutcomes(
     if (written > maxBytes) return true;
     await file.writev(encodePiece(value, body));
   }
+  await file.sync();
   return false;
 }
 
@@ -90,6 +93,7 @@ async function copyLog(
     if (written > maxBytes) return true;
     await file.write(text);
   }
+  await file.sync();
   return false;
 }
 
@@ -101,11 +105,11 @@ async function copySourceMaps(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const { bundle } = (await session.request("bundle.get", { hash }, { signal, timeoutMs: askTimeoutMs })).value;
-  await writeFile(join(folder, "bundle"), encodePiece({ bundle }, empty), { mode: 0o600 });
+  await writeFile(join(folder, "bundle"), encodePiece({ bundle }, empty), kept);
   const maps = bundle.files.filter(({ path }) => path.endsWith(".map"));
   if (maps.reduce((sum, { size }) => sum + size, 0) > maxSourceMapsBytes) return;
   for (const map of maps) {
     const { body } = await session.request("file.get", { hash: map.hash }, { signal, timeoutMs: askTimeoutMs });
-    await writeFile(join(folder, `file-${map.hash}`), encodePiece({}, body), { mode: 0o600 });
+    await writeFile(join(folder, `file-${map.hash}`), encodePiece({}, body), kept);
   }
 }
