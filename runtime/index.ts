@@ -4,7 +4,8 @@
  */
 import { Cluster, type ClusterOptions } from "./cluster/cluster.ts";
 import type { ClusterSpec } from "./spec/cluster.ts";
-import type { ListOptions, Run, Runs } from "./client/runs.ts";
+import type { Run } from "./client/run.ts";
+import type { ListOptions, Runs } from "./client/runs.ts";
 
 /**
  * The cluster of this name, or the one that is to be as the spec says. `local`, this machine, is always there. Nothing
@@ -32,7 +33,8 @@ export type { Remote, RemoteFunction, RemoteResult, MappedValue } from "./client
 export { originOf, type RemoteOrigin } from "./client/remoteErrors.ts";
 export { Envs } from "./client/envs.ts";
 export type { PickedOutcome, PickOptions } from "./client/pick.ts";
-export { type ListOptions, type LogOptions, Run, type RunRequest, Runs } from "./client/runs.ts";
+export { type LogOptions, Run, type RunRequest } from "./client/run.ts";
+export { type ListOptions, Runs } from "./client/runs.ts";
 export type { AgentStatus, EnvStatus, LogLine, RunRecord, RunState, Timeline } from "./protocol/messages.ts";
 export type { ClusterSpec } from "./spec/cluster.ts";
 export type { Compute, EnvSpec } from "./spec/env.ts";

@@ -1,23 +1,18 @@
 import { timingSafeEqual } from "node:crypto";
-import {
-  agentMethods,
-  protocolVersion,
-  type AgentMethods,
-  type LogLine,
-  type RunRecord,
-} from "../protocol/messages.ts";
+import { agentMethods, protocolVersion, type AgentMethods, type RunRecord } from "../protocol/messages.ts";
+import { onNode } from "../protocol/logPosition.ts";
 import { type Handlers, Peer } from "../protocol/rpc.ts";
-import { type Incoming } from "../protocol/served.ts";
 import { FarcallError } from "../spec/errors.ts";
 import type { RunId } from "../spec/names.ts";
 import type { Transport } from "../transport/transport.ts";
 import { followChanges } from "./changeFeed.ts";
 import type { EnvRegistry } from "./envRegistry.ts";
 import type { FileStore } from "./files.ts";
-import type { RunLogReader, RunLogs } from "./logs.ts";
+import { LogFollower } from "./logFollower.ts";
+import type { RunLogs } from "./logs.ts";
 import type { SharedCode } from "./fleet/code.ts";
 import type { Fleet } from "./fleet/fleet.ts";
-import { followNodeLog, followNodeLogs, type LogItem } from "./fleet/nodeLogs.ts";
+import { followNodeLogs, type LogItem } from "./fleet/nodeLogs.ts";
 import { wholeTimeline } from "./fleet/wholeTimeline.ts";
 import type { Router } from "./fleet/router.ts";
 import { LiveCall, type StoredResult } from "./liveCall.ts";
@@ -36,6 +31,8 @@ import type { Agent } from "./main.ts";
 
 export interface ConnectionOptions {
   agent: Agent;
+  /** Number of this node. */
+  node: number;
   /** It is another node of the cluster, which the broker has let in. */
   isNode: boolean;
   token: string;
@@ -52,6 +49,8 @@ export interface ConnectionOptions {
   fleet?: Fleet;
   code?: SharedCode;
   router?: Router;
+  /** A client has shown the token. */
+  onGreeted(connection: Connection): void;
   onClose(connection: Connection): void;
 }
 
@@ -71,17 +70,16 @@ const looks = new Set<string>([
 ] satisfies (keyof AgentMethods)[]);
 /** How long another node may take to answer what is only asked to be shown. */
 const elsewhereTimeoutMs = 5_000;
-/** How long a result waits for what its run printed on other nodes. */
-const flushElsewhereMs = 2_000;
 const helloWithinMs = 10_000;
 const watchEveryMs = 100;
 const maxListed = 1_000;
 
 export class Connection {
+  /** As it calls itself, once it has shown the token. */
+  client: string | undefined;
   readonly #options: ConnectionOptions;
   readonly #peer: Peer<Record<never, never>, AgentMethods>;
   readonly #helloTimer: NodeJS.Timeout;
-  readonly #begun = new Set<RunId>();
   #follower: LogFollower | undefined;
   #greeted: boolean;
   #uses = 0;
@@ -121,6 +119,11 @@ export class Connection {
     this.#peer.close();
   }
 
+  /** For one whose other end is known to be gone. */
+  destroy(): void {
+    this.#peer.destroy();
+  }
+
   #use(): () => void {
     this.#uses++;
     const end = this.#options.agent.use();
@@ -156,11 +159,11 @@ export class Connection {
   }
 
   #handlers(): Handlers<AgentMethods> {
-    const { agent, files, pools, maps, runs, logs, envs, timelines, version, build, fleet, code, router } =
+    const { agent, files, pools, maps, runs, logs, envs, timelines, version, build, fleet, code, router, node } =
       this.#options;
     const { changes } = agent;
     return {
-      hello: ({ token }) => {
+      hello: ({ token, client }) => {
         if (!sameSecret(token, this.#options.token)) {
           setImmediate(() => this.#peer.close());
           throw new FarcallError("agent.auth", "The token is wrong.", { retryable: true });
@@ -168,6 +171,8 @@ export class Connection {
         this.#greeted = true;
         this.#usedAtMs = Date.now();
         clearTimeout(this.#helloTimer);
+        this.client = client;
+        this.#options.onGreeted(this);
         return { result: { protocol: protocolVersion, version, build, pid: process.pid } };
       },
       retire: async () => ({ result: await agent.retire(this) }),
@@ -262,7 +267,7 @@ export class Connection {
       "map.pick": (params, { signal }) => pickOutcomes(maps.queue, params, signal),
       "map.outcomes": async (params, incoming) => {
         const result = await maps.outcomes(params, incoming);
-        await this.#follower?.flush(params.run);
+        if (hasEnded(result.record.state)) await this.#follower?.flush(params.run);
         return { result };
       },
 
@@ -288,15 +293,18 @@ export class Connection {
         await maps.watch(run, watchEveryMs, incoming);
         return { result: {} };
       },
-      "run.logs": async ({ run, follow, here, tail, tailBytes }, incoming) => {
+      "run.logs": async ({ run, follow, here, tail, tailBytes, after }, incoming) => {
         await maps.record(run);
         const isLive = () => follow && (maps.isLive(run) || runs.get(run)?.state === "running");
         const { signal } = incoming;
         const limit = tail === undefined ? undefined : { lines: tail, bytes: tailBytes };
         const take = (item: LogItem) => incoming.send(item);
-        const elsewhere =
-          here || !fleet ? undefined : followNodeLogs(fleet, run, { follow, tail, tailBytes, signal, take });
-        for await (const item of logs.read(run, isLive, signal, limit)) await take(item);
+        const asked = { follow, tail, tailBytes, after, signal, take };
+        const elsewhere = here || !fleet ? undefined : followNodeLogs(fleet, run, asked);
+        const mine = { tail: limit, after: after && onNode(after, node) };
+        for await (const { files, ...item } of logs.read(run, isLive, signal, mine)) {
+          await take({ ...item, place: { node, files } });
+        }
         await elsewhere;
         return { result: {} };
       },
@@ -317,8 +325,9 @@ export class Connection {
         await envs.remove(name);
         return { result: {} };
       },
-      "logs.follow": async (_params, incoming) => {
-        const follower = new LogFollower(logs, this.#begun, incoming, fleet);
+      "logs.follow": async ({ runs: before = [] }, incoming) => {
+        const follower = new LogFollower({ logs, incoming, node, ...(fleet ? { fleet } : {}) });
+        for (const { run, after } of before) follower.resume(run, after);
         this.#follower = follower;
         try {
           await follower.run();
@@ -332,7 +341,7 @@ export class Connection {
 
   #begin(run: RunId): void {
     if (!/^[a-z0-9-]+$/.test(run)) throw new FarcallError("protocol.invalid", "A run has an impossible id.");
-    if (this.#follower) this.#begun.add(run);
+    this.#follower?.begin(run);
   }
 }
 
@@ -341,98 +350,8 @@ async function current(record: RunRecord, maps: Maps): Promise<RunRecord> {
   return record.kind === "map" && !hasEnded(record.state) ? maps.record(record.id) : record;
 }
 
-async function within(ms: number, promise: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  await Promise.race([promise, new Promise((resolve) => (timer = setTimeout(resolve, ms)))]);
-  clearTimeout(timer);
-}
-
 function sameSecret(given: string, expected: string): boolean {
   const left = Buffer.from(given);
   const right = Buffer.from(expected);
   return left.byteLength === right.byteLength && timingSafeEqual(left, right);
-}
-
-/** Sends the output of the runs that a connection began, as it comes. */
-class LogFollower {
-  readonly #logs: RunLogs;
-  readonly #incoming: Incoming<{ lines: LogLine[] }>;
-  readonly #readers = new Map<RunId, RunLogReader>();
-  readonly #grown = new Set<RunId>();
-  readonly #runs: Set<RunId>;
-  readonly #fleet: Fleet | undefined;
-  readonly #elsewhere = new Map<RunId, Promise<void>[]>();
-  #wake: (() => void) | undefined;
-  #reading: Promise<void> = Promise.resolve();
-
-  constructor(logs: RunLogs, runs: Set<RunId>, incoming: Incoming<{ lines: LogLine[] }>, fleet: Fleet | undefined) {
-    this.#fleet = fleet;
-    this.#logs = logs;
-    this.#runs = runs;
-    this.#incoming = incoming;
-  }
-
-  async run(): Promise<void> {
-    const { signal } = this.#incoming;
-    const stop = this.#logs.onGrowth((run) => {
-      if (!this.#runs.has(run)) return;
-      this.#grown.add(run);
-      this.#wake?.();
-    });
-    signal.addEventListener("abort", () => this.#wake?.(), { once: true });
-    try {
-      while (!signal.aborted) {
-        if (this.#grown.size === 0) await new Promise<void>((resolve) => (this.#wake = resolve));
-        await this.#read();
-      }
-    } finally {
-      stop();
-    }
-  }
-
-  /** Sends what a run prints on another node, too. */
-  followNode(run: RunId, number: number): void {
-    if (!this.#fleet) return;
-    const { signal } = this.#incoming;
-    const take = ({ lines }: LogItem) => this.#incoming.send({ lines });
-    const following = followNodeLog(this.#fleet, number, run, { follow: true, signal, take });
-    this.#elsewhere.set(run, [...(this.#elsewhere.get(run) ?? []), following]);
-  }
-
-  /** Sends what a run that ends has printed, so that its output is there before its result. */
-  flush(run: RunId): Promise<void> | undefined {
-    this.#runs.delete(run);
-    const elsewhere = this.#elsewhere.get(run);
-    if (elsewhere) {
-      this.#elsewhere.delete(run);
-      return within(flushElsewhereMs, Promise.all(elsewhere)).then(() => this.#flushHere(run));
-    }
-    return this.#flushHere(run);
-  }
-
-  #flushHere(run: RunId): Promise<void> | undefined {
-    if (!this.#grown.has(run) && !this.#readers.has(run)) return undefined;
-    this.#grown.add(run);
-    return this.#read()
-      .catch(() => undefined)
-      .finally(() => this.#readers.delete(run));
-  }
-
-  #read(): Promise<void> {
-    // A log that cannot be read or sent is a pity; the result that comes behind it must come all the same.
-    this.#reading = this.#reading
-      .catch(() => undefined)
-      .then(async () => {
-        for (const run of this.#grown) {
-          this.#grown.delete(run);
-          let reader = this.#readers.get(run);
-          if (!reader) this.#readers.set(run, (reader = this.#logs.reader(run)));
-          for await (const lines of reader.next()) {
-            await this.#incoming.send({ lines });
-            if (this.#incoming.signal.aborted) return;
-          }
-        }
-      });
-    return this.#reading;
-  }
 }

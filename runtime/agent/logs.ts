@@ -1,23 +1,25 @@
 import { appendFileSync, mkdirSync } from "node:fs";
-import { open, readdir, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import type { LogLine } from "../protocol/messages.ts";
 import type { RunId } from "../spec/names.ts";
-import { findTail, type TailLimit } from "./logTail.ts";
+import { type LogBatch, RunLogReader } from "./logReader.ts";
+import type { TailLimit } from "./logTail.ts";
 
 /**
  * What runs printed. Workers write a file for each run and replica (see `worker/output`); this reads them,
  * all at once for a run that is over, or as they grow for whoever follows one.
  */
-const batchLines = 500;
-/** A batch travels in the header of a frame, which is capped at 1 MiB; JSON can make six of one character. */
-const batchChars = 128 * 1024;
 const maxLineChars = 32 * 1024;
-const readBytes = 256 * 1024;
 /** Lines as a follower is sent them. `skipped`, once and first, counts those before the tail that was asked for. */
-export interface LogItem {
-  lines: LogLine[];
+export interface LogItem extends LogBatch {
   skipped?: number;
+}
+
+export interface ReadOptions {
+  /** Only the newest lines. */
+  tail?: TailLimit | undefined;
+  /** How far each file was read before. */
+  after?: Readonly<Record<string, number>> | undefined;
 }
 
 /** Between two looks at the files of a followed run; the workers' notices usually come first. */
@@ -64,29 +66,29 @@ export class RunLogs {
   }
 
   /**
-   * Lines in batches, from the start of the log or from its tail on. While `isLive` says that more may come it waits for more;
-   * the log is read once more after the last time it said so.
+   * Lines in batches, from the start of the log, a position or its tail on. While `isLive` says that more may come it
+   * waits for more; the log is read once more after the last time it said so.
    */
   async *read(
     run: RunId,
     isLive: () => boolean,
     signal: AbortSignal,
-    tail?: TailLimit,
+    { tail, after }: ReadOptions = {},
   ): AsyncGenerator<LogItem, void, undefined> {
-    const reader = new RunLogReader(join(this.#folder, run), run);
+    const reader = this.reader(run, after);
     let wake: (() => void) | undefined;
     const listener = () => wake?.();
     const listeners = this.#listeners.get(run) ?? new Set();
     this.#listeners.set(run, listeners.add(listener));
     try {
-      if (tail) yield { lines: [], skipped: await reader.skipTo(tail) };
+      if (tail) yield { lines: [], ...(await reader.skipTo(tail)) };
       for (;;) {
         const live = isLive();
         const grown = new Promise<void>((resolve) => {
           wake = resolve;
         });
-        for await (const lines of reader.next()) {
-          yield { lines };
+        for await (const batch of reader.next()) {
+          yield batch;
           if (signal.aborted) return;
         }
         if (!live || signal.aborted) return;
@@ -99,8 +101,8 @@ export class RunLogs {
   }
 
   /** A reader that keeps its place, for those who ask again and again. */
-  reader(run: RunId): RunLogReader {
-    return new RunLogReader(join(this.#folder, run), run);
+  reader(run: RunId, after?: Readonly<Record<string, number>>): RunLogReader {
+    return new RunLogReader(join(this.#folder, run), run, after);
   }
 
   async remove(run: RunId): Promise<void> {
@@ -108,93 +110,7 @@ export class RunLogs {
   }
 }
 
-/** Reads what was added to the files of one run since it last read. */
-export class RunLogReader {
-  readonly #folder: string;
-  readonly #run: RunId;
-  readonly #offsets = new Map<string, number>();
-
-  constructor(folder: string, run: RunId) {
-    this.#folder = folder;
-    this.#run = run;
-  }
-
-  /** Goes to where the newest lines begin, and returns how many lie before them. */
-  async skipTo(tail: TailLimit): Promise<number> {
-    const { offsets, skipped } = await findTail(this.#folder, await this.#names(), tail);
-    for (const [name, offset] of offsets) this.#offsets.set(name, offset);
-    return skipped;
-  }
-
-  #names(): Promise<string[]> {
-    return readdir(this.#folder).catch(() => [] as string[]);
-  }
-
-  /** New lines in batches. Within a batch they are in the order of their times. */
-  async *next(): AsyncGenerator<LogLine[]> {
-    const names = await this.#names();
-    for (let more = true; more;) {
-      more = false;
-      const lines: LogLine[] = [];
-      for (const name of names) {
-        const read = await this.#read(name);
-        lines.push(...read.lines);
-        more ||= read.more;
-      }
-      lines.sort((a, b) => a.timeMs - b.timeMs);
-      yield* inBatches(lines);
-    }
-  }
-
-  async #read(name: string): Promise<{ lines: LogLine[]; more: boolean }> {
-    const replica = Number.parseInt(name, 10);
-    const from = this.#offsets.get(name) ?? 0;
-    const file = await open(join(this.#folder, name), "r").catch(() => undefined);
-    if (!file) return { lines: [], more: false };
-    try {
-      const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(readBytes), 0, readBytes, from);
-      // A line being written right now is left for the next time.
-      const end = buffer.subarray(0, bytesRead).lastIndexOf(10) + 1;
-      // A piece without an end that fills the buffer is nothing a worker writes; it is passed over.
-      const taken = end === 0 && bytesRead === readBytes ? bytesRead : end;
-      this.#offsets.set(name, from + taken);
-      const lines = buffer
-        .toString("utf8", 0, end)
-        .split("\n")
-        .flatMap((line) => parseLine(line, this.#run, replica));
-      return { lines, more: bytesRead === readBytes };
-    } finally {
-      await file.close();
-    }
-  }
-}
-
 const linePiece = new RegExp(`.{1,${maxLineChars}}`, "gs");
-
-function* inBatches(lines: LogLine[]): Generator<LogLine[]> {
-  let from = 0;
-  let chars = 0;
-  for (let at = 0; at < lines.length; at++) {
-    chars += lines[at]!.text.length;
-    const next = lines[at + 1]?.text.length ?? 0;
-    if (at + 1 < lines.length && at + 1 - from < batchLines && chars + next <= batchChars) continue;
-    yield lines.slice(from, at + 1);
-    from = at + 1;
-    chars = 0;
-  }
-}
-
-function parseLine(line: string, run: RunId, replica: number): LogLine[] {
-  if (line === "") return [];
-  try {
-    const [stream, timeMs, index, text] = JSON.parse(line) as [LogLine["stream"], number, number, string];
-    const parsed: LogLine = { run, replica, stream, timeMs, text };
-    if (index >= 0) parsed.index = index;
-    return [parsed];
-  } catch {
-    return [];
-  }
-}
 
 async function waitFor(event: Promise<void>, atMostMs: number, signal: AbortSignal): Promise<void> {
   let timer: NodeJS.Timeout | undefined;

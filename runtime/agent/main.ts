@@ -175,6 +175,7 @@ export class Agent {
     const connect = (transport: Transport, isNode: boolean) => {
       const connection = new Connection(transport, {
         agent: this,
+        node: this.#number,
         isNode,
         token,
         version: farcallVersion,
@@ -187,6 +188,7 @@ export class Agent {
         envs: registry,
         timelines,
         ...(fleet && code && router ? { fleet, code, router } : {}),
+        onGreeted: (greeted) => this.#replace(greeted),
         onClose: (closed) => this.#connections.delete(closed),
       });
       this.#connections.add(connection);
@@ -197,6 +199,13 @@ export class Agent {
       this.#server.close();
       this.#server.closeAllConnections();
     });
+  }
+
+  /** A client that comes back has lost the connection before; of a link that fell silent only it knows so far. */
+  #replace(greeted: Connection): void {
+    for (const other of this.#connections) {
+      if (other !== greeted && other.client !== undefined && other.client === greeted.client) other.destroy();
+    }
   }
 
   /** Starts an agent in a folder; undefined when one is running there. */

@@ -7,9 +7,10 @@ import type { MapOptions } from "../spec/map.ts";
 import { checkMapOptions } from "../spec/map.ts";
 import { inputName } from "../inputs/inputName.ts";
 import type { Invocation } from "./main.ts";
-import { envSpec, flag, noMore, openCluster, target, text, timeMs, whole } from "./options.ts";
+import { clusterName, envSpec, flag, noMore, openCluster, target, text, timeMs, whole } from "./options.ts";
 import { LineOutput } from "./output.ts";
 import { MapProgress } from "./progress.ts";
+import { Reconnecting } from "./reconnecting.ts";
 import { describe, reportError } from "./report.ts";
 import { consoleToStandardError, logLineText, paint, sanitize, StatusLine } from "./terminal.ts";
 
@@ -21,7 +22,7 @@ export async function runCommand({ words, values, signal }: Invocation): Promise
   const args = parseArguments(rest, usage);
   const json = flag(values, "json");
   using line = new StatusLine();
-  using cluster = closing(openCluster(values, (each) => line.print(logLineText(each))));
+  using cluster = closing(openCluster(values, { logs: (each) => line.print(logLineText(each)) }));
   const timeoutMs = timeMs(values, "timeout");
   const module = await cluster.cluster.openModule(file, {
     env: await envSpec(values, file),
@@ -67,7 +68,9 @@ export async function mapCommand({ words, values, signal }: Invocation): Promise
   }
   consoleToStandardError();
   using input = await openInput(given, { signal });
-  using cluster = closing(openCluster(values, (each) => line.print(logLineText(each))));
+  using reconnecting = new Reconnecting(line, clusterName(values));
+  const { onReconnecting } = reconnecting;
+  using cluster = closing(openCluster(values, { logs: (each) => line.print(logLineText(each)), onReconnecting }));
   const module = await cluster.cluster.openModule(file, {
     env,
     signal,
@@ -87,7 +90,7 @@ export async function mapCommand({ words, values, signal }: Invocation): Promise
   }
   using progress = new MapProgress(line, () => {
     const { total, ...others } = run.progress;
-    return { ...others, total: total ?? null };
+    return { ...others, total: total ?? null, isReconnecting: reconnecting.isReconnecting };
   });
   let failed = 0;
   let firstError: Error | undefined;
@@ -108,6 +111,8 @@ export async function mapCommand({ words, values, signal }: Invocation): Promise
     await output.flush();
     line.print(progress.summary(run.id));
     throw error;
+  } finally {
+    await cluster.cluster.kept();
   }
 }
 

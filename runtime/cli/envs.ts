@@ -8,7 +8,7 @@ import { count, sanitize, table } from "./terminal.ts";
 
 export async function envsCommand({ words, values }: Invocation): Promise<number> {
   noMore(words, "farcall envs");
-  const cluster = openCluster(values, () => undefined);
+  const cluster = openCluster(values, { logs: "ignore" });
   try {
     const envs = await cluster.envs.list();
     if (flag(values, "json")) process.stdout.write(`${toJson(envs, 2)}\n`);

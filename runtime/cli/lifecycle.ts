@@ -29,7 +29,11 @@ export async function upCommand({ words, values, signal }: Invocation): Promise<
 export async function downCommand({ words, values, signal }: Invocation): Promise<number> {
   const name = oneName(words, "farcall down NAME");
   await using cluster = new Cluster(name, { logs: "ignore", ...asked() });
-  const { wasUp, left } = await cluster.down({ force: flag(values, "force"), signal });
+  const { wasUp, left } = await cluster.down({
+    force: flag(values, "force"),
+    signal,
+    onProgress: (line) => void process.stderr.write(`${line}\n`),
+  });
   if (flag(values, "json")) process.stdout.write(`${toJson({ name, wasUp, state: "down", left })}\n`);
   else process.stderr.write(wasUp || name !== "local" ? `${name} is down.\n` : `${name} was not up.\n`);
   if (left.length > 0) {

@@ -1,12 +1,11 @@
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { findProject } from "../client/project.ts";
-import { Cluster } from "../cluster/cluster.ts";
+import { Cluster, type ClusterOptions } from "../cluster/cluster.ts";
 import { checkEnvSpec, type EnvSpec } from "../spec/env.ts";
 import { FarcallError, messageOf } from "../spec/errors.ts";
 import { isRunId } from "../spec/names.ts";
 import { projectEnv } from "../spec/project.ts";
-import type { LogLine } from "../protocol/messages.ts";
 import type { SshPrompter } from "../transport/ssh/auth.ts";
 import type { Invocation } from "./main.ts";
 import { terminalPrompter } from "./prompt.ts";
@@ -52,8 +51,12 @@ export function timeMs(values: Values, name: string): number | undefined {
   });
 }
 
-export function openCluster(values: Values, logs: (line: LogLine) => void): Cluster {
-  return new Cluster(text(values, "on") ?? "local", { logs, ...asked() });
+export function openCluster(values: Values, options: Omit<ClusterOptions, "home" | "prompter">): Cluster {
+  return new Cluster(clusterName(values), { ...options, ...asked() });
+}
+
+export function clusterName(values: Values): string {
+  return text(values, "on") ?? "local";
 }
 
 /** For a cluster opened by the command line: whom to ask. */

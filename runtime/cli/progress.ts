@@ -8,9 +8,13 @@ const plainEveryMs = 10_000;
 /** Weight of the newest rate in the average shown. */
 const freshness = 0.2;
 
+interface Shown extends Pick<RunRecord, "state" | "total" | "accepted" | "done" | "failed" | "replicas"> {
+  isReconnecting?: boolean;
+}
+
 export class MapProgress implements Disposable {
   readonly #line: StatusLine;
-  readonly #record: () => Pick<RunRecord, "state" | "total" | "accepted" | "done" | "failed" | "replicas"> | undefined;
+  readonly #record: () => Shown | undefined;
   readonly #beganAtMs = performance.now();
   readonly #timer: NodeJS.Timeout;
   #lastPlainMs = performance.now();
@@ -25,7 +29,7 @@ export class MapProgress implements Disposable {
     this.#timer.unref();
   }
 
-  get record(): () => Pick<RunRecord, "state" | "total" | "accepted" | "done" | "failed" | "replicas"> | undefined {
+  get record(): () => Shown | undefined {
     return this.#record;
   }
 
@@ -69,7 +73,7 @@ export class MapProgress implements Disposable {
   }
 
   #text(record: NonNullable<ReturnType<MapProgress["record"]>>, elapsedMs: number): string {
-    const { done, failed, total, accepted, replicas, state } = record;
+    const { done, failed, total, accepted, replicas, state, isReconnecting } = record;
     const of = total === null ? `${count(accepted)}+` : count(total);
     const parts = [`${count(done)}/${of}`];
     if (failed > 0) parts.push(`${count(failed)} failed`);
@@ -77,7 +81,8 @@ export class MapProgress implements Disposable {
     parts.push(duration(elapsedMs));
     if (total !== null && this.#rate && done < total)
       parts.push(`${duration(((total - done) / this.#rate) * 1_000)} left`);
-    parts.push(state === "paused" ? "paused" : replicas === 1 ? "1 replica" : `${replicas} replicas`);
+    if (isReconnecting) parts.push("reconnecting");
+    else parts.push(state === "paused" ? "paused" : replicas === 1 ? "1 replica" : `${replicas} replicas`);
     return `${bar(done, total)}${parts.join(" · ")}`;
   }
 }

@@ -1,10 +1,11 @@
 import { outcomeLine, toJson } from "../client/json.ts";
 import type { RunRecord } from "../protocol/messages.ts";
 import type { Invocation } from "./main.ts";
-import { flag, noMore, openCluster, runArgument, text, whole } from "./options.ts";
+import { clusterName, flag, noMore, openCluster, runArgument, text, whole } from "./options.ts";
 import { LineOutput } from "./output.ts";
+import { Reconnecting } from "./reconnecting.ts";
 import { reportError } from "./report.ts";
-import { count, duration, logLineText, sanitize, table } from "./terminal.ts";
+import { count, duration, logLineText, sanitize, StatusLine, table } from "./terminal.ts";
 
 /** `farcall runs`, `logs`, `results` and `cancel`. */
 
@@ -12,7 +13,7 @@ const defaultLimit = 20;
 
 export async function runsCommand({ words, values }: Invocation): Promise<number> {
   noMore(words, "farcall runs");
-  const cluster = openCluster(values, ignore);
+  const cluster = openCluster(values, { logs: "ignore", onMirror: sayKept(values) });
   try {
     const records = await cluster.runs.list({ limit: whole(values, "limit", 1) ?? defaultLimit });
     if (flag(values, "json")) process.stdout.write(`${toJson(records, 2)}\n`);
@@ -40,7 +41,13 @@ function row(record: RunRecord): Record<string, string> {
 
 export async function logsCommand({ words, values, signal }: Invocation): Promise<number> {
   const id = runArgument(words, "farcall logs RUN");
-  const cluster = openCluster(values, ignore);
+  using line = new StatusLine();
+  using reconnecting = new Reconnecting(line, clusterName(values));
+  const cluster = openCluster(values, {
+    logs: "ignore",
+    onReconnecting: reconnecting.onReconnecting,
+    onMirror: sayKept(values),
+  });
   try {
     const run = await cluster.runs.open(id);
     await using output = await LineOutput.open(undefined);
@@ -52,13 +59,20 @@ export async function logsCommand({ words, values, signal }: Invocation): Promis
     }
     return 0;
   } finally {
+    await cluster.kept();
     cluster.close();
   }
 }
 
 export async function resultsCommand({ words, values, signal }: Invocation): Promise<number> {
   const id = runArgument(words, "farcall results RUN");
-  const cluster = openCluster(values, ignore);
+  using line = new StatusLine();
+  using reconnecting = new Reconnecting(line, clusterName(values));
+  const cluster = openCluster(values, {
+    logs: "ignore",
+    onReconnecting: reconnecting.onReconnecting,
+    onMirror: sayKept(values),
+  });
   try {
     const run = await cluster.runs.open(id);
     await using output = await LineOutput.open(text(values, "output"));
@@ -87,13 +101,14 @@ export async function resultsCommand({ words, values, signal }: Invocation): Pro
     }
     return failed > 0 ? 1 : 0;
   } finally {
+    await cluster.kept();
     cluster.close();
   }
 }
 
 export async function cancelCommand({ words, values }: Invocation): Promise<number> {
   const id = runArgument(words, "farcall cancel RUN");
-  const cluster = openCluster(values, ignore);
+  const cluster = openCluster(values, { logs: "ignore" });
   try {
     const run = await cluster.runs.open(id);
     await run.cancel();
@@ -105,6 +120,8 @@ export async function cancelCommand({ words, values }: Invocation): Promise<numb
   }
 }
 
-function ignore(): void {
-  // These commands show logs only where they were asked for.
+/** Says that what is shown was kept on this machine, as the cluster is not there. */
+function sayKept(values: Invocation["values"]): (why: string) => void {
+  const name = clusterName(values);
+  return (why) => void process.stderr.write(`from what was kept here of ${name}: ${sanitize(why)}\n`);
 }

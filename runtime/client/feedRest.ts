@@ -2,7 +2,7 @@ import { FarcallError } from "../spec/errors.ts";
 import type { Inputs } from "../spec/inputs.ts";
 import { Feeder, isEnded, leaveFeed, NotSent, takeFeed, takeFeedAgain } from "./feeder.ts";
 import { chunkInputs } from "./inputs.ts";
-import type { Asking } from "./session.ts";
+import type { Asking } from "./asking.ts";
 
 export interface FeedOptions {
   /** Aborting leaves the run as it is, for whoever goes on with it. */
@@ -32,6 +32,7 @@ export async function feedRest(
   if (total !== null) return "sent";
   const rest = await takeFeed(session, run, signal);
   if (!rest) return "busy";
+  session.followed.begin(run);
   try {
     const chunks = chunkInputs(await open(), rest.accepted, rest.stored);
     await new Feeder(session, run, () => takeFeedAgain(session, run, signal), signal).send(chunks);

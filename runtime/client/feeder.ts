@@ -1,6 +1,7 @@
 import { FarcallError } from "../spec/errors.ts";
 import type { InputChunk, InputRange } from "./inputs.ts";
-import { type Asking, isConnectionLoss, pause } from "./session.ts";
+import { isConnectionLoss, pause } from "./loss.ts";
+import type { Asking } from "./asking.ts";
 
 /** Inputs could not be brought to the cluster, for the reason in `cause`. */
 export class NotSent extends Error {}
@@ -12,8 +13,6 @@ export function isEnded(error: unknown): boolean {
 
 const windowChunks = 16;
 const windowBytes = 8 * 1024 * 1024;
-const maxReconnects = 60;
-const reconnectPauseMs = 200;
 const backPressurePauseMs = 100;
 const leaveTimeoutMs = 2_000;
 /** How often the agent is asked whether it has noticed that the connection before is gone. */
@@ -81,19 +80,22 @@ export class Feeder {
 
   /** Everything sent here may be sent again: chunks are known by their first index, and closing twice is fine. */
   async #persist(act: () => Promise<void>): Promise<void> {
-    for (let losses = 0; ;) {
+    const patience = this.#session.patience(this.#signal);
+    for (;;) {
       try {
         await act();
         return;
       } catch (error) {
         if (error instanceof FarcallError && error.code === "queue.back-pressure") {
           await pause(backPressurePauseMs, this.#signal);
-        } else if (isConnectionLoss(error) && losses++ < maxReconnects) {
-          await pause(reconnectPauseMs, this.#signal);
+        } else {
+          await patience.bear(error).catch((cause: unknown) => {
+            throw new NotSent("", { cause });
+          });
           await this.#reattach().catch((again: unknown) => {
             if (!isConnectionLoss(again)) throw new NotSent("", { cause: again });
           });
-        } else throw new NotSent("", { cause: error });
+        }
       }
     }
   }

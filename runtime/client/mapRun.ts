@@ -124,6 +124,7 @@ export class MapRun<T> implements AsyncIterable<MapOutcome<T>>, AsyncDisposable 
     }
     if (this.#feedError !== undefined) throw this.#feedError;
     if (record) this.#record = record;
+    this.#session.runEnded(this.id);
     this.#throwIfUnfinished(record);
   }
 
@@ -145,6 +146,7 @@ export class MapRun<T> implements AsyncIterable<MapOutcome<T>>, AsyncDisposable 
   async finished(): Promise<Progress> {
     await this.#feeding;
     await this.#watch(false);
+    this.#session.runEnded(this.id);
     return this.progress;
   }
 
@@ -183,6 +185,7 @@ export class MapRun<T> implements AsyncIterable<MapOutcome<T>>, AsyncDisposable 
 
   async #feed(inputs: Inputs<unknown>, ready: () => Promise<unknown>): Promise<void> {
     this.#beginning.promise.catch(() => undefined);
+    this.#session.followed.begin(this.id);
     try {
       await ready();
       const { accepted } = await this.#session.withRetry(() => this.#create(), this.#stop.signal);

@@ -213,8 +213,14 @@ export class RemoteModule {
     // Meant for the import, not for what happens after an agent was replaced in an hour.
     const signal = this.#signal;
     this.#signal = undefined;
-    return this.#session.withRetry(async () => {
-      const synced = await sync(this.#session, this.bundle, signal);
+    let missing = Number.POSITIVE_INFINITY;
+    return this.#session.withRetry(async (patience) => {
+      const onMissing = (files: number) => {
+        // The link was cut, and yet something got through.
+        if (files < missing) patience.renew();
+        missing = files;
+      };
+      const synced = await sync(this.#session, this.bundle, { signal, onMissing });
       const stream = this.#session.stream("module.load", { module: this.ref }, { signal });
       try {
         for (;;) {

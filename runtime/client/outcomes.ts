@@ -2,7 +2,7 @@ import { decodeValue } from "../protocol/codec.ts";
 import { unpackOutcomes } from "../protocol/pack.ts";
 import type { RunRecord } from "../protocol/messages.ts";
 import { type RemoteOrigin, reviveError } from "./remoteErrors.ts";
-import { type Asking, isConnectionLoss, pause } from "./session.ts";
+import type { Asking } from "./asking.ts";
 import type { StackMapper } from "./stacks.ts";
 
 /** What became of one input. */
@@ -24,9 +24,6 @@ export interface ReadOutcomesOptions {
   onEnd?: (record: RunRecord) => void;
 }
 
-const reconnectPauseMs = 200;
-const maxReconnects = 60;
-
 /** Reads the outcomes of a run in batches, across lost connections. */
 export async function* readOutcomes<T>(
   session: Asking,
@@ -36,7 +33,8 @@ export async function* readOutcomes<T>(
 ): AsyncGenerator<MapOutcome<T>[], void, undefined> {
   const { order, errorsOnly = false, follow, signal } = options;
   let from = options.from ?? 0;
-  for (let reconnects = 0; ;) {
+  const patience = session.patience(signal);
+  for (;;) {
     const stream = session.stream("map.outcomes", { run, order, from, errorsOnly, follow }, { signal });
     try {
       for (;;) {
@@ -49,6 +47,11 @@ export async function* readOutcomes<T>(
         const batch: MapOutcome<T>[] = [];
         let index = lo;
         for (const { ok, attempts, bytes } of unpackOutcomes(next.value.body)) {
+          // Stored ranges come whole, also to those who go on in the middle of one.
+          if (order === "index" && index < from) {
+            index++;
+            continue;
+          }
           if (ok) {
             if (!errorsOnly) batch.push({ index, value: decodeValue(bytes) as T, attempts });
           } else {
@@ -58,13 +61,12 @@ export async function* readOutcomes<T>(
           index++;
         }
         from = order === "index" ? lo + count : sequence;
-        reconnects = 0;
+        patience.renew();
         options.onBatch?.(from);
         yield batch;
       }
     } catch (error) {
-      if (!isConnectionLoss(error) || reconnects++ >= maxReconnects) throw error;
-      await pause(reconnectPauseMs, signal);
+      await patience.bear(error);
     } finally {
       await stream.return(undefined as never);
     }

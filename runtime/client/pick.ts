@@ -1,7 +1,7 @@
 import { decodeValue } from "../protocol/codec.ts";
 import { maxPicked } from "../protocol/messages.ts";
 import { reviveError } from "./remoteErrors.ts";
-import type { Asking } from "./session.ts";
+import type { Asking } from "./asking.ts";
 import type { StackMapper } from "./stacks.ts";
 
 /** What became of one input, or, where that is too large to be read along the way, which of the two it is. */

@@ -1,38 +1,10 @@
-import { decodeValue } from "../protocol/codec.ts";
-import { fromFailure } from "../protocol/failure.ts";
-import type { LogLine, RunRecord, Timeline } from "../protocol/messages.ts";
-import { unpackValues } from "../protocol/pack.ts";
-import type { EnvSpec } from "../spec/env.ts";
-import { FarcallError } from "../spec/errors.ts";
-import type { MapOptions } from "../spec/map.ts";
-import type { Inputs } from "../spec/inputs.ts";
-import { type Fed, type FeedOptions, feedRest } from "./feedRest.ts";
-import { type MapOutcome, type ReadOutcomesOptions, readOutcomes } from "./outcomes.ts";
-import { type PickedOutcome, pickOutcomes, type PickOptions } from "./pick.ts";
-import { reviveError } from "./remoteErrors.ts";
-import type { Asking, Session } from "./session.ts";
-import { StackMapper } from "./stacks.ts";
+import type { RunRecord } from "../protocol/messages.ts";
 import type { Cursors } from "./cursors.ts";
+import type { Mirror } from "./mirror/mirror.ts";
+import { Run } from "./run.ts";
+import type { Session } from "./session.ts";
 
 const askTimeoutMs = 30_000;
-
-/** What was asked for, so that the run can be repeated. */
-export interface RunRequest {
-  kind: "call" | "map";
-  /** Absolute path of the source file. */
-  file: string;
-  export: string;
-  /** As the user wrote it. */
-  env: EnvSpec;
-  /** Arguments of a call; absent when they were above 256 KiB together, which is not kept. */
-  args?: unknown[];
-  /** Of a call. */
-  timeoutMs?: number;
-  /** Of a map. */
-  options?: MapOptions;
-  /** How the inputs of a map were come by, where the client said so. */
-  input?: string;
-}
 
 export interface ListOptions {
   /** Default 50. */
@@ -41,26 +13,17 @@ export interface ListOptions {
   before?: string;
 }
 
-export interface LogOptions {
-  /** Until the run has ended; the default. */
-  follow?: boolean;
-  /** Of the lines there are no more than this many, the newest. */
-  tail?: number;
-  /** Of their files no more than this, for a tail. */
-  tailBytes?: number;
-  /** With `tail`, how many older lines there are, before any line is given. */
-  onSkipped?: (lines: number) => void;
-  signal?: AbortSignal;
-}
-
 /** The record of what ran on a cluster. */
 export class Runs {
   readonly #session: Session;
   readonly #cursors: Cursors;
+  readonly #mirror: Mirror | undefined;
 
-  constructor(session: Session, cursors: Cursors) {
+  /** With a mirror, runs that are kept on this machine are given when the cluster is not there. */
+  constructor(session: Session, cursors: Cursors, mirror?: Mirror) {
     this.#session = session;
     this.#cursors = cursors;
+    this.#mirror = mirror;
   }
 
   /** Newest first. With `start: false` nothing is started, and it gives undefined when the cluster is not up. */
@@ -69,10 +32,13 @@ export class Runs {
   async list(options: ListOptions & { start?: boolean } = {}): Promise<RunRecord[] | undefined> {
     const { limit = 50, before, start = true } = options;
     if (!start && !(await this.#session.connectIfUp())) return undefined;
-    const { value } = await this.#session.request("run.list", before === undefined ? { limit } : { limit, before }, {
-      timeoutMs: askTimeoutMs,
-    });
-    return value.runs;
+    const asked = before === undefined ? { limit } : { limit, before };
+    const live = async () => {
+      const ask = () => this.#session.request("run.list", asked, { timeoutMs: askTimeoutMs });
+      return (await this.#session.insist(ask)).value.runs;
+    };
+    const mirror = this.#mirror;
+    return mirror ? mirror.instead(live, () => mirror.list(limit, before)) : live();
   }
 
   /**
@@ -81,160 +47,16 @@ export class Runs {
    */
   async open<T = unknown>(id: string, options: { start?: boolean } = {}): Promise<Run<T>> {
     const session = options.start === false ? this.#session.looking() : this.#session;
-    const { value } = await session.request("run.get", { run: id }, { timeoutMs: askTimeoutMs });
-    return new Run<T>(session, this.#cursors, value.record);
-  }
-}
-
-/**
- * A run, live or past. Iterating gives the outcomes of a map in input order and goes on where the last reader
- * on this machine stopped; `outcomes` gives them from the start.
- */
-export class Run<T = unknown> implements AsyncIterable<MapOutcome<T>> {
-  readonly id: string;
-  readonly #session: Asking;
-  readonly #cursors: Cursors;
-  readonly #mapper: StackMapper;
-  #record: RunRecord;
-
-  constructor(session: Asking, cursors: Cursors, record: RunRecord) {
-    this.id = record.id;
-    this.#session = session;
-    this.#cursors = cursors;
-    this.#record = record;
-    this.#mapper = new StackMapper(session, record);
-  }
-
-  /** The record as last heard. */
-  get record(): RunRecord {
-    return this.#record;
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<MapOutcome<T>, void, undefined> {
-    const from = await this.#cursors.get(this.id);
-    let next = from;
-    try {
-      for await (const batch of this.batches({ order: "index", from, follow: true })) {
-        for (const outcome of batch) {
-          // A reader resumed inside a stored range is given that range again from its start.
-          if (outcome.index < from) continue;
-          next = outcome.index + 1;
-          yield outcome;
-        }
-      }
-    } finally {
-      await this.#cursors.set(this.id, next);
-    }
-  }
-
-  async *outcomes(options: Partial<ReadOutcomesOptions> = {}): AsyncGenerator<MapOutcome<T>, void, undefined> {
-    for await (const batch of this.batches(options)) yield* batch;
-  }
-
-  batches(options: Partial<ReadOutcomesOptions> = {}): AsyncGenerator<MapOutcome<T>[], void, undefined> {
-    return readOutcomes<T>(this.#session, this.id, this.#mapper, {
-      order: "index",
-      follow: true,
-      ...options,
-      onEnd: (record) => {
-        this.#record = record;
-        options.onEnd?.(record);
-      },
+    const live = async () => {
+      const ask = () => session.request("run.get", { run: id }, { timeoutMs: askTimeoutMs });
+      return new Run<T>(session, this.#cursors, (await session.insist(ask)).value.record);
+    };
+    const mirror = this.#mirror;
+    // Who only looks is to know that the cluster is not there.
+    if (!mirror || options.start === false) return live();
+    return mirror.instead(live, async () => {
+      const kept = await mirror.open(id);
+      return kept && new Run<T>(kept.asking, this.#cursors, kept.record);
     });
   }
-
-  /** The outcomes of some inputs, by rising index, without those that have none yet. */
-  pick(indices: readonly number[], options: PickOptions = {}): Promise<PickedOutcome<T>[]> {
-    return pickOutcomes<T>(this.#session, this.id, this.#mapper, indices, options);
-  }
-
-  /**
-   * What a finished call returned, for a generator the array of what it yielded. Rejects with what it threw, with
-   * `run.state` when it has not ended, and with `value.too-large` when the result was not kept.
-   */
-  async result(): Promise<T> {
-    const { value, body } = await this.#session.request("run.result", { run: this.id }, { timeoutMs: askTimeoutMs });
-    const { ok, stored, items, itemsBytes, itemsDropped, record } = value;
-    this.#record = record;
-    const answer = body.subarray(itemsBytes);
-    if (stored && !ok) throw await reviveError(answer, { run: this.id }, this.#mapper);
-    if (record.kind === "call" && (itemsDropped || !stored)) throw noResult(record);
-    if (items > 0) return unpackValues(body.subarray(0, itemsBytes)).map((bytes) => decodeValue(bytes)) as T;
-    return stored ? (decodeValue(answer) as T) : (undefined as T);
-  }
-
-  /** What was asked for. Throws `run.state` when that was not kept. */
-  async request(): Promise<RunRequest> {
-    const { value, body } = await this.#session.request("run.request", { run: this.id }, { timeoutMs: askTimeoutMs });
-    const request: RunRequest = { ...value.request };
-    if (value.args) request.args = decodeValue(body) as unknown[];
-    return request;
-  }
-
-  /** How a map went over time; empty for a call. */
-  async timeline(): Promise<Timeline> {
-    const { value } = await this.#session.request("run.timeline", { run: this.id }, { timeoutMs: askTimeoutMs });
-    return value.timeline;
-  }
-
-  /** Lines that the run printed, in batches. */
-  async *logs(options: LogOptions = {}): AsyncGenerator<LogLine[], void, undefined> {
-    const { follow = true, tail, tailBytes, onSkipped, signal } = options;
-    const asked = {
-      run: this.id,
-      follow,
-      ...(tail === undefined ? {} : { tail }),
-      ...(tailBytes === undefined ? {} : { tailBytes }),
-    };
-    for await (const { value } of this.#session.stream("run.logs", asked, { signal })) {
-      if (value.skipped !== undefined) onSkipped?.(value.skipped);
-      if (value.lines.length > 0) yield value.lines;
-    }
-  }
-
-  /** The record whenever it changed, until the run has ended. */
-  async *watch(options: { signal?: AbortSignal } = {}): AsyncGenerator<RunRecord, void, undefined> {
-    const { signal } = options;
-    for await (const { value } of this.#session.stream("run.watch", { run: this.id }, { signal })) {
-      this.#record = value.record;
-      yield value.record;
-    }
-  }
-
-  /**
-   * Sends the inputs of a map that were not sent, as after the end of the process that began it. `open` gives all of
-   * them, from the first on.
-   */
-  feed(open: () => Inputs<unknown> | Promise<Inputs<unknown>>, options: FeedOptions = {}): Promise<Fed> {
-    return feedRest(this.#session, this.id, open, options);
-  }
-
-  /** Ends the run. A map keeps the outcomes it has. */
-  async cancel(): Promise<void> {
-    await this.#control("cancel");
-  }
-
-  async pause(): Promise<void> {
-    await this.#control("pause");
-  }
-
-  async resume(): Promise<void> {
-    await this.#control("run");
-  }
-
-  async #control(to: "run" | "pause" | "cancel"): Promise<void> {
-    const { value } = await this.#session.request("run.control", { run: this.id, to }, { timeoutMs: askTimeoutMs });
-    this.#record = value.record;
-  }
-}
-
-function noResult({ id, state, error }: RunRecord): FarcallError {
-  if (state === "running") {
-    return new FarcallError("run.state", `The call ${id} has not ended.`, { hint: "`watch` waits for its end." });
-  }
-  if (state === "cancelled") return new FarcallError("run.cancelled", `The call ${id} was cancelled.`);
-  if (error) return fromFailure(error);
-  return new FarcallError("value.too-large", `The result of the call ${id} was too large to be kept.`, {
-    hint: "Have the function write large results to a file and return its path.",
-  });
 }

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import {
   agentMethods,
   protocolVersion,
@@ -6,11 +7,14 @@ import {
   type Params,
   type Result,
 } from "../protocol/messages.ts";
-import { type OnItem, Peer, type Received, type RequestOptions } from "../protocol/rpc.ts";
+import { type OnItem, Peer, type Received } from "../protocol/rpc.ts";
 import type { Provider } from "../providers/provider.ts";
-import { type ErrorCode, FarcallError } from "../spec/errors.ts";
+import { FarcallError } from "../spec/errors.ts";
 import { farcallVersion } from "../spec/version.ts";
 import type { Transport } from "../transport/transport.ts";
+import type { Asking, AskOptions } from "./asking.ts";
+import { FollowedLogs } from "./followedLogs.ts";
+import { Patience, pause } from "./loss.ts";
 
 /**
  * A client's connection to a cluster, made when first needed and made again when it was lost.
@@ -19,41 +23,22 @@ import type { Transport } from "../transport/transport.ts";
  * whether it may be made again. `withRetry` is for those that may. While nothing is asked, the connection
  * does not keep the process alive.
  */
-/** What a request may say beside what it asks. */
-export interface AskOptions extends RequestOptions {
-  /** Does not keep this process alive. */
-  background?: boolean;
-  /** False: fails with `agent.unreachable` rather than have an agent started. Default true. */
-  start?: boolean;
-}
-
-/** The part of a session that asks, for those to whom it is all the same whether that may start an agent. */
-export interface Asking {
-  request<K extends keyof Methods>(
-    method: K,
-    params: Params<Methods[K]>,
-    options?: AskOptions,
-    onItem?: OnItem,
-  ): Promise<Received<Result<Methods[K]>>>;
-  stream<K extends keyof Methods>(
-    method: K,
-    params: Params<Methods[K]>,
-    options?: AskOptions,
-  ): AsyncGenerator<Received<Item<Methods[K]>>, Received<Result<Methods[K]>>, undefined>;
-  withRetry<T>(act: () => Promise<T>, signal?: AbortSignal): Promise<T>;
-}
-
 export interface SessionOptions {
   provider: Provider;
   /** Called after each connect. */
   onConnect?: (session: Session) => void;
+  /** Told when a connection that is needed is lost and sought again, and when it is there again. */
+  onReconnecting?: (isReconnecting: boolean) => void;
+  /** Told of runs that this client began or follows when they have ended. */
+  onRunEnded?: (session: Session, run: string) => void;
 }
 
 const helloTimeoutMs = 10_000;
 /** Tries to find an agent with the token that lies in its folder: one may be starting just now. */
 const maxGreetings = 40;
 const betweenGreetingsMs = 50;
-const retryDelaysMs = [50, 100, 200, 500, 1_000, 2_000, 5_000];
+/** For a cluster that does not say otherwise, and for one that was never reached. */
+const shortPatienceMs = 45_000;
 
 type Methods = AgentMethods;
 type AgentPeer = Peer<Methods>;
@@ -68,6 +53,12 @@ export class Session implements Asking {
   #foreignPid: number | undefined;
   #busy = 0;
   #closed = false;
+  #wasConnected = false;
+  #isReconnecting = false;
+  readonly isLooking = false;
+  readonly followed = new FollowedLogs();
+  /** By which an agent knows that a new connection takes the place of one that it may still take for alive. */
+  readonly #id = randomUUID();
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -108,7 +99,17 @@ export class Session implements Asking {
       request: (method, params, options, onItem) => this.request(method, params, { ...options, start: false }, onItem),
       stream: (method, params, options) => this.stream(method, params, { ...options, start: false }),
       withRetry: (act, signal) => this.withRetry(act, signal),
+      insist: (act) => act(),
+      patience: (signal) => this.#patience(() => shortPatienceMs, signal),
+      isLooking: true,
+      followed: this.followed,
+      runEnded: (run) => this.runEnded(run),
     };
+  }
+
+  runEnded(run: string): void {
+    this.followed.end(run);
+    this.#options.onRunEnded?.(this, run);
   }
 
   async #reach(start = true): Promise<Connected> {
@@ -118,15 +119,44 @@ export class Session implements Asking {
   }
 
   /** Does `act` again, after a growing pause, as long as it fails only because the connection broke. */
-  async withRetry<T>(act: () => Promise<T>, signal?: AbortSignal): Promise<T> {
-    for (let tries = 0; ; tries++) {
+  async withRetry<T>(act: (patience: Patience) => Promise<T>, signal?: AbortSignal): Promise<T> {
+    const patience = this.patience(signal);
+    for (;;) {
       try {
-        return await act();
+        return await act(patience);
       } catch (error) {
-        if (!isConnectionLoss(error) || this.#closed || tries >= retryDelaysMs.length * 2) throw error;
-        await pause(retryDelaysMs[Math.min(tries, retryDelaysMs.length - 1)]!, signal);
+        await patience.bear(error);
       }
     }
+  }
+
+  async insist<T>(act: () => Promise<T>): Promise<T> {
+    try {
+      return await act();
+    } catch (error) {
+      if (!(error instanceof FarcallError) || error.code !== "connection.lost") throw error;
+      return this.withRetry(act);
+    }
+  }
+
+  /** Machines that were reached may be away for a while; those that never answered are not waited for as long. */
+  patience(signal?: AbortSignal): Patience {
+    const { patienceMs = shortPatienceMs } = this.#options.provider;
+    return this.#patience(() => (this.#wasConnected ? patienceMs : shortPatienceMs), signal);
+  }
+
+  #patience(withinMs: () => number, signal: AbortSignal | undefined): Patience {
+    return new Patience({
+      withinMs: () => (this.#closed ? 0 : withinMs()),
+      onLoss: () => this.#setReconnecting(this.#wasConnected && !this.#connected),
+      signal,
+    });
+  }
+
+  #setReconnecting(isReconnecting: boolean): void {
+    if (isReconnecting === this.#isReconnecting) return;
+    this.#isReconnecting = isReconnecting;
+    this.#options.onReconnecting?.(isReconnecting);
   }
 
   async connect(signal?: AbortSignal): Promise<Connected> {
@@ -194,13 +224,21 @@ export class Session implements Asking {
       try {
         const { value } = await peer.request(
           "hello",
-          { protocol: protocolVersion, token: link.token, version: farcallVersion, build: link.expectedBuild },
+          {
+            protocol: protocolVersion,
+            token: link.token,
+            version: farcallVersion,
+            build: link.expectedBuild,
+            client: this.#id,
+          },
           { timeoutMs: helloTimeoutMs },
         );
         if (value.build !== link.expectedBuild && (await this.#replaces(peer, value, start))) continue;
         const connected = { peer, transport: link.transport, agentVersion: value.version, agentPid: value.pid };
         link.transport.keepProcessAlive(this.#busy > 0);
         this.#connected = connected;
+        this.#wasConnected = true;
+        this.#setReconnecting(false);
         if (this.#closed) peer.close();
         this.#options.onConnect?.(this);
         return connected;
@@ -209,7 +247,7 @@ export class Session implements Asking {
         // Between a new agent's token and its socket, or the other way round, is a moment of disagreement.
         const passing =
           error instanceof FarcallError && (error.code === "agent.auth" || error.code === "connection.lost");
-        if (!passing || tries >= maxGreetings) throw error;
+        if (!passing || tries >= maxGreetings) throw unanswered(error);
         await pause(betweenGreetingsMs);
       }
     }
@@ -247,6 +285,12 @@ export class Session implements Asking {
   };
 }
 
+/** Who does not answer a greeting cannot be reached, whatever carried it there. */
+function unanswered(error: unknown): unknown {
+  if (!(error instanceof FarcallError) || error.code !== "timeout") return error;
+  return new FarcallError("connection.lost", "The agent does not answer.", { cause: error, retryable: true });
+}
+
 export interface Connected {
   peer: AgentPeer;
   transport: Transport;
@@ -267,18 +311,6 @@ async function withSignal<T>(promise: Promise<T>, signal: AbortSignal): Promise<
   }
 }
 
-const lossCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  "connection.lost",
-  "agent.unreachable",
-  "ssh.unreachable",
-  "ssh.timeout",
-  "ssh.refused",
-]);
-
-export function isConnectionLoss(error: unknown): boolean {
-  return error instanceof FarcallError && lossCodes.has(error.code);
-}
-
 /**
  * Whether the connection broke without a word, as when the agent was killed. One that ends in order, by `down` or
  * because it was idle, says farewell: then nobody wants it to be there.
@@ -287,21 +319,4 @@ export function brokeOff(error: unknown): boolean {
   return (
     error instanceof Error && (error as { code?: unknown }).code === "connection.lost" && error.cause !== undefined
   );
-}
-
-/** Waits, with some jitter so that many clients do not come back at once. */
-export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
-  signal?.throwIfAborted();
-  const jitter = 0.75 + Math.random() / 2;
-  await new Promise<void>((resolve, reject) => {
-    const abort = () => {
-      clearTimeout(timer);
-      reject(signal?.reason as Error);
-    };
-    const timer = setTimeout(() => {
-      signal?.removeEventListener("abort", abort);
-      resolve();
-    }, ms * jitter);
-    signal?.addEventListener("abort", abort, { once: true });
-  });
 }

@@ -1,7 +1,7 @@
 import { isAbsolute, join } from "node:path";
 import type { TraceMap } from "@jridgewell/trace-mapping";
 import type { BundleRef, RunRecord } from "../protocol/messages.ts";
-import type { Asking } from "./session.ts";
+import type { Asking } from "./asking.ts";
 
 /**
  * Turns the stacks of errors from workers, which name places in bundles, into stacks that name the lines of

@@ -25,10 +25,15 @@ export function bundleRef(bundle: Bundle): BundleRef {
   return { hash: bundle.hash, entry, commonJs, files: files.map(({ path, hash, size }) => ({ path, hash, size })) };
 }
 
-/** Sends the files of a bundle that the agent does not have. */
-export async function sync(session: Session, bundle: Bundle, signal?: AbortSignal): Promise<SyncResult> {
+/** Sends the files of a bundle that the agent does not have. `onMissing` is told how many those are. */
+export async function sync(
+  session: Session,
+  bundle: Bundle,
+  { signal, onMissing }: { signal?: AbortSignal | undefined; onMissing?: (files: number) => void } = {},
+): Promise<SyncResult> {
   const hashes = [...bundle.contents.keys()];
   const { value } = await session.request("files.missing", { hashes }, { signal, timeoutMs: askTimeoutMs });
+  onMissing?.(value.missing.length);
   let sentBytes = 0;
   await Promise.all(
     value.missing.map(async (hash) => {

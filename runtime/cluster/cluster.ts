@@ -5,9 +5,12 @@ import { Envs } from "../client/envs.ts";
 import type { LoadOptions } from "../client/module.ts";
 import { RemoteModule } from "../client/module.ts";
 import { type Remote, remoteExports } from "../client/remote.ts";
+import { Mirror } from "../client/mirror/mirror.ts";
+import { MirrorStore } from "../client/mirror/store.ts";
 import { Runs } from "../client/runs.ts";
-import { type Connected, isConnectionLoss, Session } from "../client/session.ts";
-import type { AgentStatus, LogLine, RunRecord } from "../protocol/messages.ts";
+import { isConnectionLoss } from "../client/loss.ts";
+import { type Connected, Session } from "../client/session.ts";
+import type { AgentMethods, AgentStatus, Item, LogLine, RunRecord } from "../protocol/messages.ts";
 import { LocalProvider } from "../providers/local/local.ts";
 import { checkClusterSpec, type ClusterSpec } from "../spec/cluster.ts";
 import type { EnvSpec } from "../spec/env.ts";
@@ -29,6 +32,10 @@ export interface ClusterOptions {
    * them (`inherit`, the default), nothing (`ignore`), or call a function.
    */
   logs?: "inherit" | "ignore" | ((line: LogLine) => void);
+  /** Told when a connection that is needed was lost and is sought again, and when it is there again. */
+  onReconnecting?: (isReconnecting: boolean) => void;
+  /** Told when runs are given as they were kept on this machine, because the cluster is not there, and why. */
+  onMirror?: (why: string) => void;
 }
 
 export interface ImportOptions {
@@ -49,6 +56,9 @@ export interface ClusterChanges {
 }
 
 const stopTimeoutMs = 30_000;
+/** How long going waits for what is kept on this machine. */
+const keptWithinMs = 10_000;
+const keepAllWithinMs = 60_000;
 
 /**
  * A named set of machines to run functions on.
@@ -68,8 +78,11 @@ export class Cluster implements AsyncDisposable {
   readonly #connections: Connections;
   /** Undefined for the local cluster. */
   readonly #machines: SshCluster | undefined;
+  /** What is kept of its runs on this machine; undefined for the local cluster, whose runs are here anyway. */
+  readonly #mirror: Mirror | undefined;
 
   constructor(spec: string | ClusterSpec, options: ClusterOptions = {}) {
+    const { logs = "inherit", onReconnecting, onMirror } = options;
     const checked = checkClusterSpec(typeof spec === "string" ? { name: spec } : spec);
     this.name = checked.name;
     const home = options.home === undefined ? farcallHome() : resolve(options.home);
@@ -77,17 +90,23 @@ export class Cluster implements AsyncDisposable {
     this.#connections = new Connections(home, options.prompter);
     const registry = new Registry(home);
     if (this.name !== "local") {
-      if (!checked.hosts) registry.need(this.name);
+      const store = new MirrorStore(home, this.name);
+      // Of one that was taken down there are its runs.
+      if (!checked.hosts && !store.exists) registry.need(this.name);
+      const isDown = () => (this.record?.state ?? "stopped") === "stopped";
+      this.#mirror = new Mirror({ store, isDown, onUse: onMirror });
       this.#machines = new SshCluster({ home, registry, connections: this.#connections, spec: checked });
     }
-    const { logs = "inherit" } = options;
+
     this.#session = new Session({
       provider: this.#machines ?? new LocalProvider(home),
       onConnect: (session) => {
         if (logs !== "ignore") void followLogs(session, logs === "inherit" ? printLine : logs);
       },
+      ...(onReconnecting ? { onReconnecting } : {}),
+      onRunEnded: (session, run) => this.#mirror?.keep(session, run),
     });
-    this.runs = new Runs(this.#session, new Cursors(home));
+    this.runs = new Runs(this.#session, new Cursors(home), this.#mirror);
     this.envs = new Envs(this.#session);
   }
 
@@ -161,8 +180,11 @@ export class Cluster implements AsyncDisposable {
    * be reached is forgotten; `left` names those hosts. `wasUp` is whether there was an agent to end. An agent of a
    * version that cannot be talked to is ended only with `force`; a later one goes on with its maps.
    */
-  async down(options: { force?: boolean; signal?: AbortSignal } = {}): Promise<{ wasUp: boolean; left: string[] }> {
-    const { force = false, signal } = options;
+  async down(
+    options: { force?: boolean; signal?: AbortSignal; onProgress?: (line: string) => void } = {},
+  ): Promise<{ wasUp: boolean; left: string[] }> {
+    const { force = false, signal, onProgress } = options;
+    if (!force) await this.#keepRuns(onProgress);
     const wasUp = await this.#stop(force).catch((error: unknown) => {
       if (force && this.#machines && isConnectionLoss(error)) return false;
       throw error;
@@ -172,9 +194,29 @@ export class Cluster implements AsyncDisposable {
 
   /** Ends the agents and workers and keeps everything on the machines, for `up` to go on from. Refused as `down` is. */
   async stop(options: { force?: boolean } = {}): Promise<boolean> {
+    if (!options.force) await this.#keepRuns();
     const wasUp = await this.#stop(options.force ?? false);
     await this.#machines?.noteStopped();
     return wasUp;
+  }
+
+  /** Keeps what has ended on this machine, for when the others are gone. An agent that ended when idle is started for it. */
+  async #keepRuns(onProgress?: (line: string) => void): Promise<void> {
+    if (!this.#mirror) return;
+    try {
+      const late = AbortSignal.timeout(keepAllWithinMs);
+      const mayStart = this.record?.state === "up";
+      if (!(await this.#session.connectIfUp()) && !(mayStart && (await this.#session.connect(late)))) return;
+      const failed = await this.#mirror.keepAll(this.#session, late);
+      if (failed > 0) onProgress?.(`${failed} runs could not be kept on this machine`);
+    } catch {
+      // Whoever takes the cluster down is told what is wrong with it.
+    }
+  }
+
+  /** Resolves when runs that this client saw end are kept on this machine, or after a while. */
+  async kept(): Promise<void> {
+    await this.#mirror?.settled(keptWithinMs);
   }
 
   async #stop(force: boolean): Promise<boolean> {
@@ -204,6 +246,7 @@ export class Cluster implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.kept();
     this.#session.close();
     await this.#connections.close();
   }
@@ -218,13 +261,16 @@ function resolveFile(file: string | URL, from: string | undefined): string {
 }
 
 async function followLogs(session: Session, take: (line: LogLine) => void): Promise<void> {
+  const { followed } = session;
   try {
     // Taken as they arrive, in step with the results that arrive behind them.
-    await session.request("logs.follow", {}, { background: true }, (item) => {
-      for (const line of (item as { lines: LogLine[] }).lines) take(line);
+    await session.request("logs.follow", { runs: followed.wanted() }, { background: true }, (item) => {
+      const { lines, place } = item as Item<AgentMethods["logs.follow"]>;
+      for (const line of lines) take(line);
+      if (lines[0]) followed.took(lines[0].run, place);
     });
   } catch {
-    // The connection is gone; the next one follows again.
+    // The connection is gone; the next one goes on from here.
   }
 }
 

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { isConnectionLoss } from "../client/session.ts";
+import { isConnectionLoss, Patience } from "../client/loss.ts";
 import type { AgentLink, ConnectOptions, Provider } from "../providers/provider.ts";
 import type { AgentAddress } from "../setup/messages.ts";
 import { type ClusterSpec, resolveClusterSpec, type ResolvedClusterSpec } from "../spec/cluster.ts";
@@ -35,9 +35,14 @@ export interface UpOptions {
 
 /** Somebody else may be bringing the cluster up meanwhile. */
 const wholeWithinMs = 15 * 60_000;
+/** How long a link may be lost again and again while a cluster is brought up. */
+const upAgainWithinMs = 60_000;
+/** A laptop may change networks, and a machine may boot anew. */
+const patienceMs = 10 * 60_000;
 
 export class SshCluster implements Provider {
   readonly name = "ssh";
+  readonly patienceMs = patienceMs;
   readonly #options: SshClusterOptions;
   readonly #agents = new Map<string, NodeAgent>();
   /** The node that was reached last. */
@@ -118,7 +123,20 @@ export class SshCluster implements Provider {
    */
   async up({ signal, onProgress = () => undefined }: UpOptions = {}): Promise<ClusterRecord> {
     const { registry, spec } = this.#options;
-    return registry.whole(spec.name, () => this.#up({ signal, onProgress }), {
+    // Every step can be taken again: what was sent is there, and what was cut is sent anew.
+    const patience = new Patience({ withinMs: () => upAgainWithinMs, signal });
+    const act = async () => {
+      for (;;) {
+        try {
+          return await this.#up({ signal, onProgress });
+        } catch (error) {
+          if (!(error instanceof FarcallError) || error.code !== "connection.lost") throw error;
+          await patience.bear(error);
+          onProgress("the connection was lost; going on");
+        }
+      }
+    };
+    return registry.whole(spec.name, act, {
       withinMs: wholeWithinMs,
       signal,
       onWait: () => onProgress(`waiting: ${spec.name} is being brought up by somebody else`),

@@ -12,7 +12,7 @@ import { mapOptionsSchema } from "../spec/map.ts";
  */
 
 /** Raised when a message changes so that the other side would misread it. `hello` and `retire` never change. */
-export const protocolVersion = 2;
+export const protocolVersion = 3;
 
 /** Most indices one `map.pick` may name. */
 export const maxPicked = 1_000;
@@ -123,6 +123,13 @@ const logLineSchema = v.object({
   text: v.string(),
 });
 export type LogLine = v.InferOutput<typeof logLineSchema>;
+
+/** Where in the files of a node's log a reader is: the bytes of each that it has had. */
+const logPlaceSchema = v.object({
+  node: count,
+  files: v.record(v.pipe(v.string(), v.regex(/^\d+\.(log|raw)$/)), count),
+});
+export type LogPlace = v.InferOutput<typeof logPlaceSchema>;
 
 const replicaSchema = v.object({
   id: count,
@@ -240,7 +247,14 @@ export type EnvStatus = v.InferOutput<typeof envStatusSchema>;
 export const agentMethods = {
   /** First on every connection. The answer to a wrong token is `agent.auth`, and the end. */
   hello: {
-    params: v.object({ protocol: count, token: v.string(), version: v.string(), build: v.string() }),
+    params: v.object({
+      protocol: count,
+      token: v.string(),
+      version: v.string(),
+      build: v.string(),
+      /** Names the client: its connection before, if there is one still, has ended. */
+      client: v.optional(v.string()),
+    }),
     result: v.object({ protocol: count, version: v.string(), build: v.string(), pid: count }),
   },
   /** Asks an agent of another version to end itself; it does if it has no work and no other client. */
@@ -397,7 +411,8 @@ export const agentMethods = {
   "run.watch": { params: v.object({ run: runId }), item: v.object({ record: runSchema }), result: nothing },
   /**
    * With `tail` no more than that many of the lines there are, the newest, in `tailBytes` of their files; the first
-   * item then says how many were skipped.
+   * item then says how many were skipped. With `after` what lies behind that position; each item has what of the
+   * position changes with it.
    */
   "run.logs": {
     params: v.object({
@@ -407,8 +422,9 @@ export const agentMethods = {
       here: v.optional(v.boolean()),
       tail: v.optional(count),
       tailBytes: v.optional(count),
+      after: v.optional(v.array(logPlaceSchema)),
     }),
-    item: v.object({ lines: v.array(logLineSchema), skipped: v.optional(count) }),
+    item: v.object({ lines: v.array(logLineSchema), place: v.optional(logPlaceSchema), skipped: v.optional(count) }),
     result: nothing,
   },
   /**
@@ -432,8 +448,15 @@ export const agentMethods = {
   /** Forgets an env, and removes what is installed for it alone; `run.state` while runs use it. */
   "env.remove": { params: v.object({ name: v.string(), here: v.optional(v.boolean()) }), result: nothing },
 
-  /** Log lines of every run that this connection begins, from now on. */
-  "logs.follow": { params: nothing, item: v.object({ lines: v.array(logLineSchema) }), result: nothing },
+  /**
+   * Log lines of every run that this connection begins from now on, and of `runs`, which an earlier one began, from
+   * where each was read. An item has lines of one run.
+   */
+  "logs.follow": {
+    params: v.object({ runs: v.optional(v.array(v.object({ run: runId, after: v.array(logPlaceSchema) }))) }),
+    item: v.object({ lines: v.array(logLineSchema), place: v.optional(logPlaceSchema) }),
+    result: nothing,
+  },
 } as const satisfies Catalogue;
 
 /** What an agent may ask of a worker, over the pipe between them. */

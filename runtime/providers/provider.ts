@@ -3,6 +3,8 @@ import type { Transport } from "../transport/transport.ts";
 /** Where nodes come from, and how a client reaches the agent on one: the port. */
 export interface Provider {
   readonly name: string;
+  /** How long a client that had a connection goes on trying to have one again. */
+  readonly patienceMs?: number;
   /** Connects to the head's agent. With `start`, an agent that is not running is started. */
   connect(options: ConnectOptions): Promise<AgentLink>;
   /** Resolves when an agent that was told to end is gone, or after a bound. */

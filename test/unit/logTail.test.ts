@@ -23,7 +23,7 @@ const range = (from: number, to: number, step = 1) =>
 
 async function read(tail: TailLimit, isLive = () => false) {
   const items: LogItem[] = [];
-  for await (const item of logs.read("r", isLive, new AbortController().signal, tail)) items.push(item);
+  for await (const item of logs.read("r", isLive, new AbortController().signal, { tail })) items.push(item);
   return { skipped: items[0]?.skipped, texts: items.flatMap(({ lines }) => lines.map(({ text }) => text)) };
 }
 

@@ -1,3 +1,4 @@
+import { advance, type LogPosition } from "../../protocol/logPosition.ts";
 import type { AgentMethods, Item } from "../../protocol/messages.ts";
 import { FarcallError } from "../../spec/errors.ts";
 import type { RunId } from "../../spec/names.ts";
@@ -10,11 +11,14 @@ export interface NodeLogOptions {
   follow: boolean;
   tail?: number | undefined;
   tailBytes?: number | undefined;
+  /** How far the reader is on all nodes. */
+  after?: LogPosition | undefined;
   signal: AbortSignal;
   take: (item: LogItem) => void | Promise<void>;
 }
 
-const unknownTries = 20;
+/** The node may hear of the run a moment later than this one, and may lose its connection for a moment. */
+const maxTries = 20;
 const betweenTriesMs = 250;
 
 /** Resolves when the node has no more lines of the run, or is gone. */
@@ -22,20 +26,27 @@ export async function followNodeLog(
   fleet: Fleet,
   number: number,
   run: RunId,
-  { follow, tail, tailBytes, signal, take }: NodeLogOptions,
+  { follow, tail, tailBytes, after = [], signal, take }: NodeLogOptions,
 ): Promise<void> {
+  let position = after.filter(({ node }) => node === number);
+  const isThere = () => fleet.nodes().some((node) => node.number === number);
   for (let tries = 1; !signal.aborted; tries++) {
     try {
       const peer = await fleet.peer(number);
       const limits = { ...(tail === undefined ? {} : { tail }), ...(tailBytes === undefined ? {} : { tailBytes }) };
-      await peer.request("run.logs", { run, follow, here: true, ...limits }, { signal }, (item) =>
-        take(item as LogItem),
-      );
+      const from = position.length > 0 ? { after: position } : limits;
+      await peer.request("run.logs", { run, follow, here: true, ...from }, { signal }, async (item) => {
+        const taken = item as LogItem;
+        tries = 0;
+        position = advance(position, taken.place);
+        await take(taken);
+      });
       return;
     } catch (error) {
-      // The node may hear of the run a moment later than this one.
-      const isEarly = follow && error instanceof FarcallError && error.code === "run.unknown" && tries < unknownTries;
-      if (!isEarly) return;
+      const code = error instanceof FarcallError ? error.code : "internal";
+      const mayCome =
+        code === "run.unknown" || ((code === "connection.lost" || code === "node.unreachable") && isThere());
+      if (!follow || !mayCome || tries >= maxTries) return;
       await new Promise((resolve) => setTimeout(resolve, betweenTriesMs));
     }
   }
