@@ -33,7 +33,16 @@ export { originOf, type RemoteOrigin } from "./client/remoteErrors.ts";
 export { Envs } from "./client/envs.ts";
 export type { PickedOutcome, PickOptions } from "./client/pick.ts";
 export { type ListOptions, type LogOptions, Run, type RunRequest, Runs } from "./client/runs.ts";
-export type { AgentStatus, EnvStatus, LogLine, RunRecord, RunState, Timeline } from "./protocol/messages.ts";
+export type {
+  AgentStatus,
+  EnvStatus,
+  LogLine,
+  NodeMetrics,
+  NodeStatus,
+  RunRecord,
+  RunState,
+  Timeline,
+} from "./protocol/messages.ts";
 export type { ClusterSpec } from "./spec/cluster.ts";
 export type { Compute, EnvSpec } from "./spec/env.ts";
 export { type ErrorCode, FarcallError } from "./spec/errors.ts";

@@ -7,7 +7,7 @@ import { RemoteModule } from "../client/module.ts";
 import { type Remote, remoteExports } from "../client/remote.ts";
 import { Runs } from "../client/runs.ts";
 import { type Connected, isConnectionLoss, Session } from "../client/session.ts";
-import type { AgentStatus, LogLine, RunRecord } from "../protocol/messages.ts";
+import type { AgentStatus, LogLine, NodeMetrics, RunRecord } from "../protocol/messages.ts";
 import { LocalProvider } from "../providers/local/local.ts";
 import { checkClusterSpec, type ClusterSpec } from "../spec/cluster.ts";
 import type { EnvSpec } from "../spec/env.ts";
@@ -15,6 +15,7 @@ import { FarcallError } from "../spec/errors.ts";
 import { farcallHome } from "../spec/home.ts";
 import { plainLine } from "../spec/text.ts";
 import type { SshPrompter } from "../transport/ssh/auth.ts";
+import type { Shell, ShellTerminal, SshConnection } from "../transport/ssh/connection.ts";
 import { Connections } from "./connections.ts";
 import { type ClusterRecord, Registry } from "./registry.ts";
 import { SshCluster, type UpOptions } from "./sshCluster.ts";
@@ -49,6 +50,7 @@ export interface ClusterChanges {
 }
 
 const stopTimeoutMs = 30_000;
+const metricsTimeoutMs = 15_000;
 
 /**
  * A named set of machines to run functions on.
@@ -136,6 +138,32 @@ export class Cluster implements AsyncDisposable {
     if (!(await this.#session.connectIfUp())) return undefined;
     const { value } = await this.#session.request("status", {}, { timeoutMs: stopTimeoutMs });
     return value;
+  }
+
+  /** How busy a node has been in the last hour, every few seconds; undefined when the cluster is not up. Starts nothing. */
+  async metrics(node: number, signal?: AbortSignal): Promise<NodeMetrics | undefined> {
+    if (!(await this.#session.connectIfUp())) return undefined;
+    const options = { timeoutMs: metricsTimeoutMs, background: true, start: false, ...(signal && { signal }) };
+    const { value } = await this.#session.request("node.metrics", { node }, options);
+    return value.metrics;
+  }
+
+  /** A shell on a node, over the SSH connection that everything else goes by. Not for `local`. */
+  async shell(node: number, terminal: ShellTerminal, signal?: AbortSignal): Promise<Shell> {
+    return (await this.#nodeConnection(node, signal)).shell(terminal);
+  }
+
+  /** The end of the log of a node's agent. Not for `local`, whose log is a file of this machine. */
+  async agentLog(node: number, signal?: AbortSignal): Promise<string> {
+    const connection = await this.#nodeConnection(node, signal);
+    const { readNodeLog } = await import("./nodeLog.ts");
+    return readNodeLog(connection, this.#machines!.record!.id, signal);
+  }
+
+  async #nodeConnection(number: number, signal: AbortSignal | undefined): Promise<SshConnection> {
+    const node = this.record?.nodes.find((each) => each.number === number);
+    if (node) return this.#connections.to(node.host, signal);
+    throw new FarcallError("usage", `The cluster ${this.name} has no node ${number} that is reached over SSH.`);
   }
 
   /**
