@@ -54,11 +54,11 @@ export class Farcall implements vscode.Disposable {
   }
 
   /** The cluster for somebody who acts: connected, started if need be, after asking what has to be asked. */
-  async reach(name: string): Promise<Cluster> {
+  async reach(name: string, signal?: AbortSignal): Promise<Cluster> {
     const cluster = await this.cluster(name);
     if (name === "local") return cluster;
     using _asking = this.ask(name);
-    return await cluster.upIfNot();
+    return await cluster.upIfNot(signal ? { signal } : {});
   }
 
   /** Until the result is disposed of, what is done with the cluster may ask the person for passphrases and the like. */
