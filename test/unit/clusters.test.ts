@@ -9,7 +9,14 @@ import type { AgentStatus, NodeStatus } from "../../runtime/index.ts";
 /** How clusters are shown in the editor, out of what is known of them. */
 
 function record(change: Partial<ClusterRecord> = {}): ClusterRecord {
-  const node = { home: "/home/me", nodePath: "/usr/bin/node", platform: "linux x64", cpus: 4, memoryMiB: 8_000, build: "b" };
+  const node = {
+    home: "/home/me",
+    nodePath: "/usr/bin/node",
+    platform: "linux x64",
+    cpus: 4,
+    memoryMiB: 8_000,
+    build: "b",
+  };
   return {
     schema: 1,
     name: "lab",
