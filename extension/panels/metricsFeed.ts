@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { ClusterMetrics } from "../../webview/messages.ts";
 import { conditionOf } from "../clusters/condition.ts";
 import type { Farcall } from "../farcall.ts";
@@ -37,9 +38,6 @@ export async function followMetrics({ farcall, cluster: name, isShown, take, sig
       });
       await Promise.all(workers);
     }
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, isSeen ? everyMs : hiddenEveryMs);
-      signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
-    });
+    await sleep(isSeen ? everyMs : hiddenEveryMs, undefined, { signal }).catch(() => undefined);
   }
 }

@@ -192,7 +192,9 @@ export class Cluster implements AsyncDisposable {
   async down(options: { force?: boolean; signal?: AbortSignal } = {}): Promise<{ wasUp: boolean; left: string[] }> {
     const { force = false, signal } = options;
     const wasUp = await this.#stop(force).catch((error: unknown) => {
-      if (force && this.#machines && isConnectionLoss(error)) return false;
+      // A machine that was set up anew has another key, and will never be reached again.
+      const isAway = isConnectionLoss(error) || (error instanceof FarcallError && error.code.startsWith("ssh."));
+      if (force && this.#machines && isAway) return false;
       throw error;
     });
     return { wasUp, left: (await this.#machines?.remove({ force, signal })) ?? [] };
