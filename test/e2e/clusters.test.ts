@@ -92,7 +92,19 @@ describeInLab("a cluster of your machines", (lab) => {
     const form = await LaunchForm.open(window, "Map where");
     await form.source(/^File:/, "inputs.jsonl");
     await form.choose("Cluster", "lab");
-    await form.submit();
+    // A click can miss while the list of clusters goes away; a form that was sent takes no second one.
+    const begun = window.page.locator('.tab[aria-label="where"], .tab[aria-label^="where,"]');
+    await until(
+      async () => {
+        await form.submit().catch(() => undefined);
+        return begun.waitFor({ timeout: 5_000 }).then(
+          () => true,
+          () => false,
+        );
+      },
+      Boolean,
+      60_000,
+    );
     const run = await RunPanel.open(window, "where");
     await run.waitForState(/done/, 90_000);
     await run.waitForText("200 of 200");
