@@ -1,6 +1,8 @@
 import * as vscode from "vscode";
-import type { Cluster } from "../runtime/index.ts";
-import { clusterNames } from "./clusters/places.ts";
+import type { Cluster, ClusterSpec } from "../runtime/index.ts";
+import { farcallHome } from "../runtime/spec/home.ts";
+import { editorPrompter } from "./clusters/prompter.ts";
+import { Registered } from "./clusters/registered.ts";
 import { Live } from "./live.ts";
 import { Memory } from "./memory.ts";
 import { Problems } from "./problems.ts";
@@ -15,6 +17,9 @@ export class Farcall implements vscode.Disposable {
   readonly memory: Memory;
   readonly live: Live;
   readonly problems: Problems;
+  readonly registered: Registered;
+  /** How many of what people do now may ask them something, by cluster. */
+  readonly #asking = new Map<string, number>();
   readonly #clusters = new Map<string, Promise<Cluster>>();
   readonly #stop = new AbortController();
 
@@ -22,6 +27,7 @@ export class Farcall implements vscode.Disposable {
     this.context = context;
     this.log = vscode.window.createOutputChannel("Farcall", { log: true });
     this.memory = new Memory(context);
+    this.registered = new Registered(homeFolder());
     this.live = new Live(this);
     this.problems = new Problems();
   }
@@ -33,9 +39,10 @@ export class Farcall implements vscode.Disposable {
 
   /** Names of the clusters there are. */
   get clusterNames(): string[] {
-    return [...clusterNames];
+    return ["local", ...this.registered.names];
   }
 
+  /** Whoever uses it without `reach` only looks: nobody is asked for a passphrase because of that. */
   cluster(name: string): Promise<Cluster> {
     let cluster = this.#clusters.get(name);
     if (!cluster) {
@@ -46,16 +53,49 @@ export class Farcall implements vscode.Disposable {
     return cluster;
   }
 
-  async #open(name: string): Promise<Cluster> {
+  /** The cluster for somebody who acts: connected, started if need be, after asking what has to be asked. */
+  async reach(name: string, signal?: AbortSignal): Promise<Cluster> {
+    const cluster = await this.cluster(name);
+    if (name === "local") return cluster;
+    using _asking = this.ask(name);
+    return await cluster.upIfNot(signal ? { signal } : {});
+  }
+
+  /** Until the result is disposed of, what is done with the cluster may ask the person for passphrases and the like. */
+  ask(name: string): Disposable {
+    const add = (more: number) => void this.#asking.set(name, (this.#asking.get(name) ?? 0) + more);
+    add(1);
+    return { [Symbol.dispose]: () => add(-1) };
+  }
+
+  /** The cluster that is to be as the spec says, in place of what there was of that name. */
+  async define(spec: ClusterSpec): Promise<Cluster> {
+    this.forget(spec.name);
+    const defined = this.#open(spec);
+    this.#clusters.set(spec.name, defined);
+    return defined;
+  }
+
+  /** Closes a cluster that is no more. */
+  forget(name: string): void {
+    const cluster = this.#clusters.get(name);
+    this.#clusters.delete(name);
+    cluster?.then(
+      (open) => open.close(),
+      () => undefined,
+    );
+  }
+
+  async #open(spec: string | ClusterSpec): Promise<Cluster> {
     const { Cluster } = await import("../runtime/index.ts");
-    const home = homeSetting();
-    return new Cluster(name, { logs: "ignore", ...(home === "" ? {} : { home }) });
+    const name = typeof spec === "string" ? spec : spec.name;
+    const prompter = editorPrompter(() => (this.#asking.get(name) ?? 0) > 0);
+    return new Cluster(spec, { logs: "ignore", home: homeFolder(), prompter });
   }
 
   /** `FARCALL_HOME` of this editor. */
-  async home(): Promise<string> {
-    const { farcallHome } = await import("../runtime/spec/home.ts");
-    return homeSetting() || farcallHome();
+  home(): Promise<string> {
+    return Promise.resolve(homeFolder());
   }
 
   /** Goes on sending the inputs of maps that the last window left unfinished. */
@@ -80,6 +120,10 @@ export class Farcall implements vscode.Disposable {
     }
     this.log.dispose();
   }
+}
+
+function homeFolder(): string {
+  return homeSetting() || farcallHome();
 }
 
 function homeSetting(): string {

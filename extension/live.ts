@@ -1,4 +1,6 @@
 import * as vscode from "vscode";
+import type { ClusterRecord } from "../runtime/cluster/registry.ts";
+import { isWorthLooking, pauseAfter } from "./clusters/condition.ts";
 import type { AgentStatus, EnvStatus, RunRecord } from "../runtime/index.ts";
 import { placeOf } from "./clusters/places.ts";
 import type { Farcall } from "./farcall.ts";
@@ -10,8 +12,12 @@ import { hasEnded } from "./runs/states.ts";
  */
 export interface ClusterState {
   name: string;
+  /** What the registry has of it; undefined for the local cluster. */
+  record: ClusterRecord | undefined;
   /** Undefined when the cluster is not up. */
   status: AgentStatus | undefined;
+  /** Whether it was looked at, or need not be. */
+  wasLooked: boolean;
   /** Newest first. */
   runs: RunRecord[];
   envs: EnvStatus[];
@@ -22,10 +28,14 @@ export interface ClusterState {
 }
 
 const listedRuns = 200;
-const betweenTriesMs = 1_500;
 /** After the window has opened, when it has better things to do. */
 const firstLookMs = 1_500;
 const statusEveryMs = 1_000;
+/** Nodes say how busy they are, which is no change that an agent would tell of. */
+const nodesEveryMs = 5_000;
+const registryEveryMs = 1_000;
+/** Views that wait for the first look do not wait for machines that may be away. */
+const firstLookWithinMs = 2_000;
 const keepEveryMs = 3_000;
 
 export class Live implements vscode.Disposable {
@@ -35,6 +45,7 @@ export class Live implements vscode.Disposable {
   readonly #farcall: Farcall;
   #holders = 0;
   #firstLook: NodeJS.Timeout | undefined;
+  #registryTimer: NodeJS.Timeout | undefined;
 
   constructor(farcall: Farcall) {
     this.#farcall = farcall;
@@ -70,6 +81,7 @@ export class Live implements vscode.Disposable {
 
   /** Something was begun or ended from here: looks again now. */
   refresh(): void {
+    void this.#lookAtRegistry();
     for (const name of this.#farcall.clusterNames) this.#following(name).refresh();
     this.#update();
   }
@@ -80,17 +92,30 @@ export class Live implements vscode.Disposable {
    */
   lookSoon(): void {
     this.#firstLook ??= setTimeout(() => {
-      for (const name of this.#farcall.clusterNames) void this.#following(name).lookOnce();
+      void this.#lookAtRegistry().then(() => {
+        for (const name of this.#farcall.clusterNames) {
+          // Nobody's machines are logged in to only because a window was opened.
+          const isExpected = this.state(name).runs.some(({ state }) => state === "running");
+          if (name === "local" || isExpected) void this.#following(name).lookOnce();
+        }
+      });
     }, firstLookMs);
   }
 
   /** Resolves when something is known of every cluster, be it that it is not up. */
   async firstLook(): Promise<void> {
-    await Promise.all(this.#farcall.clusterNames.map((name) => this.#following(name).lookOnce()));
+    await this.#lookAtRegistry();
+    const looks = this.#farcall.clusterNames.map((name) => {
+      const look = this.#following(name).lookOnce();
+      const late = new Promise<void>((resolve) => setTimeout(resolve, firstLookWithinMs));
+      return name === "local" ? look : Promise.race([look, late]);
+    });
+    await Promise.all(looks);
   }
 
   dispose(): void {
     clearTimeout(this.#firstLook);
+    clearInterval(this.#registryTimer);
     for (const following of this.#clusters.values()) following.stop();
     this.#changed.dispose();
   }
@@ -103,12 +128,36 @@ export class Live implements vscode.Disposable {
         this.#update();
       });
       this.#clusters.set(name, following);
+      following.register(this.#farcall.registered.of(name));
     }
     return following;
   }
 
+  /** Takes up clusters that others made, changed or took down. */
+  async #lookAtRegistry(): Promise<void> {
+    const { registered, clusterNames: before } = this.#farcall;
+    if (!(await registered.look()) || this.#farcall.stopped.aborted) return;
+    const names = new Set(this.#farcall.clusterNames);
+    for (const name of before) {
+      if (names.has(name)) continue;
+      this.#clusters.get(name)?.stop();
+      this.#clusters.delete(name);
+      this.#farcall.forget(name);
+    }
+    for (const name of names) this.#following(name).register(registered.of(name));
+    this.#changed.fire();
+    this.#update();
+  }
+
   #update(): void {
     const wanted = !this.#farcall.stopped.aborted;
+    if (wanted && this.#holders > 0) {
+      if (!this.#registryTimer) void this.#lookAtRegistry();
+      this.#registryTimer ??= setInterval(() => void this.#lookAtRegistry(), registryEveryMs);
+    } else {
+      clearInterval(this.#registryTimer);
+      this.#registryTimer = undefined;
+    }
     for (const name of this.#farcall.clusterNames) {
       const following = this.#following(name);
       const isRunning =
@@ -129,18 +178,32 @@ class Following {
   #expectUntilMs = 0;
   #keepTimer: NodeJS.Timeout | undefined;
   #looked: Promise<void> | undefined;
+  #pauseMs: number;
+  #recordProblem: string | undefined;
 
   constructor(farcall: Farcall, name: string, onChange: () => void) {
     this.#farcall = farcall;
     this.#onChange = onChange;
+    this.#pauseMs = pauseAfter(name, undefined);
     this.state = {
       name,
+      record: undefined,
       status: undefined,
+      wasLooked: name === "local",
       runs: farcall.memory.runs(name),
       envs: [],
       usdPerHour: placeOf(name).usdPerHour,
       error: undefined,
     };
+  }
+
+  /** What the registry says of it now. */
+  register({ record, problem }: { record?: ClusterRecord; problem?: string }): void {
+    const isOther = record?.state !== this.state.record?.state || record?.id !== this.state.record?.id;
+    this.state.record = record;
+    if (problem !== undefined || this.#recordProblem !== undefined) this.state.error = problem;
+    this.#recordProblem = problem;
+    if (isOther) this.#wake?.();
   }
 
   /** For some seconds after something was begun from here, when the agent has not told of it yet. */
@@ -181,11 +244,12 @@ class Following {
   async #follow(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       try {
-        const cluster = await this.#farcall.cluster(this.state.name);
         const looking = this.#look(signal);
         this.#looked ??= looking;
         await looking;
         if (this.state.status) {
+          const cluster = await this.#farcall.cluster(this.state.name);
+          using _nodes = this.#watchNodes(signal);
           let lookedAtMs = Date.now();
           for await (const { runs } of cluster.changes({ signal, start: false })) {
             if (signal.aborted) return;
@@ -204,7 +268,7 @@ class Following {
       }
       if (signal.aborted) return;
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, betweenTriesMs);
+        const timer = setTimeout(resolve, this.#pauseMs);
         this.#wake = resolve;
         signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
       });
@@ -212,8 +276,27 @@ class Following {
     }
   }
 
+  #watchNodes(signal: AbortSignal): Disposable {
+    const timer = setInterval(() => {
+      this.#lookAtCluster().then(
+        () => signal.aborted || this.#onChange(),
+        // Who follows the changes finds out as well.
+        () => undefined,
+      );
+    }, nodesEveryMs);
+    return { [Symbol.dispose]: () => clearInterval(timer) };
+  }
+
   async #look(signal: AbortSignal): Promise<void> {
-    const before = JSON.stringify([this.state.status === undefined, this.state.error]);
+    this.#pauseMs = pauseAfter(this.state.name, undefined);
+    if (!isWorthLooking(this.state.name, this.state.record)) {
+      const isNew = this.state.status !== undefined;
+      this.state.status = undefined;
+      this.state.error = this.#recordProblem;
+      if (isNew) this.#announce();
+      return;
+    }
+    const before = this.#found();
     try {
       await this.#lookAtCluster();
       const cluster = await this.#farcall.cluster(this.state.name);
@@ -229,12 +312,17 @@ class Following {
       if (signal.aborted) return;
       this.#fail(error);
     }
-    if (!signal.aborted && before !== JSON.stringify([this.state.status === undefined, this.state.error]))
-      this.#announce();
+    this.state.wasLooked = true;
+    if (!signal.aborted && before !== this.#found()) this.#announce();
+  }
+
+  #found(): string {
+    return JSON.stringify([this.state.status === undefined, this.state.error, this.state.wasLooked]);
   }
 
   #fail(error: unknown): void {
     this.state.status = undefined;
+    this.#pauseMs = pauseAfter(this.state.name, (error as { code?: unknown }).code);
     // Whether it is up again or gone, the next look finds out.
     if ((error as { code?: unknown }).code === "connection.lost") return;
     const message = error instanceof Error ? error.message : String(error);

@@ -41,6 +41,14 @@ const kinds: Partial<Record<ErrorCode, Kind>> = {
   "agent.auth": "retry",
   "connection.lost": "retry",
   timeout: "retry",
+  "cluster.busy": "retry",
+  "node.install-failed": "retry",
+  "node.unreachable": "retry",
+  "ssh.unreachable": "retry",
+  "ssh.timeout": "retry",
+  "ssh.refused": "retry",
+  "ssh.auth": "retry",
+  "ssh.host-key-unknown": "retry",
 };
 
 export function remedyOf(error: unknown, about: About): Remedy | undefined {

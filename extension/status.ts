@@ -23,7 +23,8 @@ export function registerStatus(farcall: Farcall): vscode.Disposable {
       const progress = run.kind === "map" ? ` — ${countText(run.done)} / ${of}` : "";
       tooltip.appendText(`${run.label}${progress} (${cluster})\n`);
     }
-    if (usdPerHour === 0) tooltip.appendText(vscode.l10n.t("The local cluster costs nothing."));
+    if (running.every(({ cluster }) => cluster === "local"))
+      tooltip.appendText(vscode.l10n.t("The local cluster costs nothing."));
     item.tooltip = tooltip;
     item.accessibilityInformation = { label: vscode.l10n.t("Farcall: {0} running", text) };
     item.show();

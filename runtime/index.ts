@@ -35,7 +35,16 @@ export { Envs } from "./client/envs.ts";
 export type { PickedOutcome, PickOptions } from "./client/pick.ts";
 export { type LogOptions, Run, type RunRequest } from "./client/run.ts";
 export { type ListOptions, Runs } from "./client/runs.ts";
-export type { AgentStatus, EnvStatus, LogLine, RunRecord, RunState, Timeline } from "./protocol/messages.ts";
+export type {
+  AgentStatus,
+  EnvStatus,
+  LogLine,
+  NodeMetrics,
+  NodeStatus,
+  RunRecord,
+  RunState,
+  Timeline,
+} from "./protocol/messages.ts";
 export type { ClusterSpec } from "./spec/cluster.ts";
 export type { Compute, EnvSpec } from "./spec/env.ts";
 export { type ErrorCode, FarcallError } from "./spec/errors.ts";

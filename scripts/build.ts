@@ -57,7 +57,11 @@ await Promise.all([
   build({
     ...common,
     outdir: join(outdir, "webview"),
-    entryPoints: { run: "webview/run/main.tsx", launch: "webview/launch/main.tsx" },
+    entryPoints: {
+      run: "webview/run/main.tsx",
+      launch: "webview/launch/main.tsx",
+      cluster: "webview/cluster/main.tsx",
+    },
     platform: "browser",
     target: "chrome120",
     external: [],

@@ -199,6 +199,49 @@ const launchFormSchema = v.object({
 });
 export type LaunchForm = v.InferOutput<typeof launchFormSchema>;
 
+// ---- The cluster panel ---------------------------------------------------------------------------------------------
+
+const clusterNodeSchema = v.object({
+  /** From 1 on. */
+  number: count,
+  host: shortText,
+  /** Such as `linux x64`; null when it is not known. */
+  platform: v.nullable(shortText),
+  cpus: v.nullable(count),
+  memoryMiB: v.nullable(v.number()),
+  /** Null while the node is not heard of. */
+  load: v.nullable(v.object({ cpuShare: v.number(), usedMiB: v.number() })),
+  replicas: v.array(
+    v.object({ id: count, pid: count, env: shortText, bundle: shortText, active: count, residentMiB: v.number() }),
+  ),
+});
+export type ClusterNode = v.InferOutput<typeof clusterNodeSchema>;
+
+const clusterViewSchema = v.object({
+  name: shortText,
+  condition: v.picklist(["up", "idle", "stopped", "launching", "ending", "unreachable", "broken", "unknown"]),
+  /** Why nothing is known, or empty. */
+  problem: text,
+  usdPerHour: v.number(),
+  /** When it came to be as it is; null when that is not known. */
+  sinceMs: v.nullable(v.number()),
+  nodes: v.array(clusterNodeSchema),
+  warnings: v.array(text),
+  /** What can be done with it now. */
+  offers: v.array(v.picklist(["start", "stop", "shutDown", "terminal", "log"])),
+});
+export type ClusterView = v.InferOutput<typeof clusterViewSchema>;
+
+/** Samples of a node, equally far apart, the last one at `endMs`. */
+const metricsSchema = v.object({
+  node: count,
+  endMs: v.number(),
+  stepMs: v.number(),
+  cpuShares: v.pipe(v.array(v.number()), v.maxLength(10_000)),
+  usedMiB: v.pipe(v.array(v.number()), v.maxLength(10_000)),
+});
+export type ClusterMetrics = v.InferOutput<typeof metricsSchema>;
+
 // ---- Extension to page ---------------------------------------------------------------------------------------------
 
 const request = count;
@@ -253,6 +296,9 @@ export const toPage = v.variant("type", [
   }),
   /** `more` is true when only the first of many failures were read; `others` were, but are of kinds that are not shown. */
   v.object({ type: v.literal("failures"), groups: v.array(failureSchema), more: v.boolean(), others: count }),
+
+  v.object({ type: v.literal("cluster"), cluster: clusterViewSchema }),
+  v.object({ type: v.literal("metrics"), metrics: metricsSchema }),
 
   v.object({ type: v.literal("form"), form: launchFormSchema }),
   /** Answers `previewSource`. */
@@ -310,6 +356,13 @@ export const toExtension = v.variant("type", [
   v.object({ type: v.literal("repeat") }),
   v.object({ type: v.literal("copyAs"), what: v.picklist(["script", "command"]) }),
   v.object({ type: v.literal("openSource") }),
+
+  /** Something that the cluster offers; `node` says on which one, where there are several. */
+  v.object({
+    type: v.literal("clusterAct"),
+    act: v.picklist(["start", "stop", "shutDown", "terminal", "log"]),
+    node: v.nullable(count),
+  }),
 
   v.object({ type: v.literal("pickSource"), kind: v.picklist(sourceKinds) }),
   v.object({

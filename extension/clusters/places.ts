@@ -10,8 +10,6 @@ const places: Record<string, () => Place> = {
   local: () => ({ node: vscode.l10n.t("this machine"), usdPerHour: 0 }),
 };
 
-export const clusterNames: readonly string[] = Object.keys(places);
-
 export function placeOf(cluster: string): Place {
   return places[cluster]?.() ?? { node: cluster, usdPerHour: 0 };
 }

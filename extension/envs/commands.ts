@@ -39,7 +39,7 @@ export function envCommands(farcall: Farcall): Record<string, Command> {
           picked.cluster,
         );
         if ((await vscode.window.showWarningMessage(question, { modal: true }, remove)) !== remove) return;
-        await (await farcall.cluster(picked.cluster)).envs.remove(picked.name);
+        await (await farcall.reach(picked.cluster)).envs.remove(picked.name);
         farcall.live.refresh();
       },
     },
@@ -61,7 +61,7 @@ async function installed(
 }
 
 async function rebuild(farcall: Farcall, clusterName: string, name: string): Promise<void> {
-  const cluster = await farcall.cluster(clusterName);
+  const cluster = await farcall.reach(clusterName);
   await vscode.window.withProgress(
     {
       location: vscode.ProgressLocation.Notification,

@@ -1,6 +1,6 @@
 import * as vscode from "vscode";
 import type { EnvSpec, EnvStatus } from "../../runtime/index.ts";
-import { replicasText } from "../clusters/tree.ts";
+import { replicasText } from "../clusters/words.ts";
 import type { Farcall } from "../farcall.ts";
 import { LiveTree } from "../liveTree.ts";
 import { agoText } from "../words.ts";

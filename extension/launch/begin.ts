@@ -31,7 +31,10 @@ export async function begin(
 
 async function callWithoutArguments(farcall: Farcall, file: string, exportPath: string): Promise<void> {
   const key = formKey(file, exportPath);
-  const { env: before = "default", cluster = "local" } = farcall.memory.of(key);
+  const { env: before = "default", cluster: clusterBefore = "local" } = farcall.memory.of(key);
+  await farcall.registered.look();
+  const cluster = await pickCluster(farcall.clusterNames, clusterBefore, exportPath);
+  if (cluster === undefined) return;
   const call = { file, export: exportPath, args: [], cluster };
   try {
     const env = await pickEnv(Object.keys(await envsFor(file)), before, exportPath);
@@ -43,9 +46,17 @@ async function callWithoutArguments(farcall: Farcall, file: string, exportPath: 
   }
 }
 
+function pickCluster(names: string[], before: string, exportPath: string): Promise<string | undefined> {
+  return pickOne(names, before, vscode.l10n.t("Run {0} on which cluster?", exportPath));
+}
+
+function pickEnv(names: string[], before: string, exportPath: string): Promise<string | undefined> {
+  return pickOne(names.length === 0 ? ["default"] : names, before, vscode.l10n.t("Run {0} in which env?", exportPath));
+}
+
 /** Asked for where there is a choice, with the one of the last run ready to be taken with Enter. */
-async function pickEnv(names: string[], before: string, exportPath: string): Promise<string | undefined> {
-  if (names.length <= 1) return names[0] ?? "default";
+async function pickOne(names: string[], before: string, placeHolder: string): Promise<string | undefined> {
+  if (names.length <= 1) return names[0];
   const ordered = names.includes(before) ? [before, ...names.filter((name) => name !== before)] : names;
-  return vscode.window.showQuickPick(ordered, { placeHolder: vscode.l10n.t("Run {0} in which env?", exportPath) });
+  return vscode.window.showQuickPick(ordered, { placeHolder });
 }

@@ -22,6 +22,8 @@ export async function formOf(farcall: Farcall, mode: Mode, file: string, fn: Exp
   } catch (error) {
     void tell(farcall, vscode.l10n.t("The envs of farcall.json cannot be read."), error);
   }
+  await farcall.registered.look();
+  const clusters = farcall.clusterNames;
   const shown = params.map(
     (each) => `${each.rest ? "..." : ""}${each.name}${each.optional ? "?" : ""}${each.type ? `: ${each.type}` : ""}`,
   );
@@ -44,8 +46,8 @@ export async function formOf(farcall: Farcall, mode: Mode, file: string, fn: Exp
     history: remembered.history.filter(({ length }) => length === params.length),
     envs,
     env: remembered.env !== undefined && envs.includes(remembered.env) ? remembered.env : "default",
-    clusters: farcall.clusterNames,
-    cluster: remembered.cluster ?? "local",
+    clusters,
+    cluster: clusters.find((name) => name === remembered.cluster) ?? "local",
     map: remembered.map ?? {
       replicas: "",
       concurrency: "",

@@ -125,7 +125,7 @@ async function hasEnded(farcall: Farcall, cluster: string, run: string): Promise
 
 async function openModule(farcall: Farcall, what: What, signal: AbortSignal, report: (line: string) => void) {
   await saveFiles();
-  const cluster = await farcall.cluster(what.cluster);
+  const cluster = await farcall.reach(what.cluster, signal);
   const env = typeof what.env === "string" ? await namedEnv(what.file, what.env) : what.env;
   const module = await cluster.openModule(what.file, { env, signal, onProgress: report });
   farcall.problems.clear(functionLabel(what));

@@ -8,7 +8,7 @@ import { folderOf } from "./places.ts";
 /** A run once more: here, as a program, or as a line of a terminal. */
 
 async function requestOf(farcall: Farcall, cluster: string, run: string): Promise<AgentRequest> {
-  const open = await (await farcall.cluster(cluster)).runs.open(run);
+  const open = await (await farcall.reach(cluster)).runs.open(run);
   return open.request();
 }
 
@@ -35,7 +35,7 @@ export async function repeat(farcall: Farcall, cluster: string, run: string): Pr
 }
 
 export async function copyAs(farcall: Farcall, cluster: string, run: string, how: "script" | "command"): Promise<void> {
-  const request: RunRequest = await requestOf(farcall, cluster, run);
+  const request: RunRequest = { ...(await requestOf(farcall, cluster, run)), cluster };
   const folder = folderOf(request.file);
   const text =
     how === "script"

@@ -9,7 +9,7 @@ import { pageHtml } from "./pageHtml.ts";
  * A page in a webview: its HTML, and messages that are checked on arrival. Messages to a page that is not there (hidden, or still loading) are dropped; when
  * it says `ready`, `onReady` sends everything anew.
  */
-export type PageKind = "run" | "launch";
+export type PageKind = "run" | "launch" | "cluster";
 
 export class Page implements vscode.Disposable {
   readonly panel: vscode.WebviewPanel;

@@ -10,6 +10,12 @@ export function registerPanels(farcall: Farcall): vscode.Disposable {
         restoreRunPanel(farcall, panel, state);
       },
     }),
+    vscode.window.registerWebviewPanelSerializer("farcall.cluster", {
+      deserializeWebviewPanel: async (panel, state) => {
+        const { restoreClusterPanel } = await import("./clusterPanel.ts");
+        await restoreClusterPanel(farcall, panel, state);
+      },
+    }),
     vscode.window.registerWebviewPanelSerializer("farcall.launch", {
       deserializeWebviewPanel: async (panel, state) => {
         const { restoreLaunchPanel } = await import("./launchPanel.ts");

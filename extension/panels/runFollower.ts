@@ -76,7 +76,7 @@ export class RunFollower {
 
   /** Tries at once, for somebody who does not want to wait. With `start` the cluster is started. */
   connect(start: boolean): void {
-    this.#begin(start);
+    this.#begin(start, true);
   }
 
   /** Something that was asked of the run failed; if that was for want of a connection, looks for one. */
@@ -84,13 +84,14 @@ export class RunFollower {
     if (isPassing(error)) this.restart();
   }
 
-  #begin(start: boolean): void {
+  /** `isAsked`: by a person, who can be asked in turn for passphrases and the like. */
+  #begin(start: boolean, isAsked = false): void {
     if (this.#disposed) return;
     this.#stop.abort();
     const stop = new AbortController();
     this.#stop = stop;
     this.#isFollowing = true;
-    void this.#follow(stop.signal, start).finally(() => {
+    void this.#follow(stop.signal, start, isAsked).finally(() => {
       if (this.#stop === stop) this.#isFollowing = false;
     });
   }
@@ -112,12 +113,15 @@ export class RunFollower {
     return this.#rate.at(Date.now());
   }
 
-  async #follow(signal: AbortSignal, start: boolean): Promise<void> {
+  async #follow(signal: AbortSignal, start: boolean, isAsked: boolean): Promise<void> {
     for (let tries = 0; !signal.aborted;) {
       try {
         const cluster = await this.#farcall.cluster(this.#cluster);
-        if (start) await cluster.upIfNot({ signal });
-        start = false;
+        if (start || isAsked) {
+          using _asking = isAsked ? this.#farcall.ask(this.#cluster) : undefined;
+          await (start ? cluster.upIfNot({ signal }) : cluster.status());
+        }
+        start = isAsked = false;
         this.run = await cluster.runs.open(this.#id, { start: false });
         this.#setProblem(undefined);
         this.#take(this.run.record);

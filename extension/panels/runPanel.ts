@@ -335,7 +335,7 @@ class RunPanel {
 
   async #control(to: "cancel" | "pause" | "resume"): Promise<void> {
     // Whoever asks for this wants the cluster to be there.
-    const run = await (await this.#farcall.cluster(this.#cluster)).runs.open(this.#id);
+    const run = await (await this.#farcall.reach(this.#cluster)).runs.open(this.#id);
     if (to === "cancel") {
       await run.cancel();
       await this.#farcall.memory.unfinished.remove(this.#id);

@@ -27,7 +27,7 @@ export function runCommands(farcall: Farcall): Record<string, Command> {
     "runs.cancel": on(
       vscode.l10n.t("Cannot cancel the run."),
       async ({ cluster, run }) => {
-        const open = await (await farcall.cluster(cluster)).runs.open(run);
+        const open = await (await farcall.reach(cluster)).runs.open(run);
         await open.cancel();
         await farcall.memory.unfinished.remove(run);
         farcall.live.refresh();

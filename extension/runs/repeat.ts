@@ -6,6 +6,8 @@ export { asScript } from "./repeatScript.ts";
 /** A run as it can be begun again, by a program or at a command line. */
 export interface RunRequest {
   kind: "call" | "map";
+  /** Name of the cluster. Default `local`. */
+  cluster?: string | undefined;
   /** Absolute path of the source file. */
   file: string;
   export: string;

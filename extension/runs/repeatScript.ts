@@ -18,7 +18,9 @@ export interface ScriptOptions {
  * no expression can make.
  */
 export function asScript(request: RunRequest, { folder }: ScriptOptions): string {
-  const { kind, file, env } = request;
+  const { kind, file, env, cluster = "local" } = request;
+  // A name of its own, as that of a cluster may be none in TypeScript.
+  const where = cluster === "local" ? "local" : "there";
   const path = pathFrom(folder, file);
   const inputs = kind === "map" ? inputsCode(request.input, folder) : undefined;
   const [first = "", ...rest] = request.export.split(".");
@@ -32,15 +34,15 @@ export function asScript(request: RunRequest, { folder }: ScriptOptions): string
   const specifier = JSON.stringify(isAbsolute(path) ? pathToFileURL(path).href : `./${path}`);
   const types = `typeof import(${JSON.stringify(typeSpecifier(path))})`;
   const remote = isStatic
-    ? `(await local.import(${specifier}, ${options})) as unknown as ${staticType(types, first, rest)}`
-    : `await local.import<${types}>(${specifier}, ${options})`;
+    ? `(await ${where}.import(${specifier}, ${options})) as unknown as ${staticType(types, first, rest)}`
+    : `await ${where}.import<${types}>(${specifier}, ${options})`;
   const call = `remote${member(first)}${rest.map(member).join("")}`;
   const body = inputs ? [...inputs.lines, ...mapLines(call, request.options ?? {})] : callLines(call, request);
   return [
     ...imports,
     "",
     ...(inputs?.functions ?? []),
-    `await using local = cluster("local");`,
+    `await using ${where} = cluster(${JSON.stringify(cluster)});`,
     ...(Object.keys(env.vars ?? {}).length > 0
       ? ["// The values of variables are not written here: set them in the environment of this program."]
       : []),

@@ -18,7 +18,7 @@ const maxEditorChars = 20 * 1024 * 1024;
 const toldEveryMs = 250;
 
 export async function saveResults(farcall: Farcall, cluster: string, id: string): Promise<void> {
-  const run = await (await farcall.cluster(cluster)).runs.open(id);
+  const run = await (await farcall.reach(cluster)).runs.open(id);
   if (run.record.kind === "call") {
     const { openValue } = await import("../panels/openValue.ts");
     await openValue(await run.result(), id);

@@ -43,7 +43,11 @@ function runItem(item: RunItem, run: RunRecord, isUp: boolean): vscode.TreeItem 
   shown.id = `run:${item.cluster}:${run.id}`;
   shown.contextValue = `run ${run.kind} ${hasEnded(state) ? "ended" : "live"}`;
   shown.iconPath = stateIcon(run, state);
-  shown.description = [progressText(run, state), agoText(run.createdAtMs)].join(" · ");
+  shown.description = [
+    progressText(run, state),
+    ...(item.cluster === "local" ? [] : [item.cluster]),
+    agoText(run.createdAtMs),
+  ].join(" · ");
   const tooltip = new vscode.MarkdownString();
   tooltip.appendText(run.label);
   tooltip.appendMarkdown(

@@ -177,7 +177,11 @@ export class Connection {
       },
       retire: async () => ({ result: await agent.retire(this) }),
       status: async () => ({ result: await agent.status() }),
-      "node.metrics": () => ({ result: { metrics: agent.metrics() } }),
+      "node.metrics": async ({ node }, { signal }) => {
+        if (node === undefined || !fleet || node === fleet.number) return { result: { metrics: agent.metrics() } };
+        const { value } = await (await fleet.peer(node, signal)).request("node.metrics", { node }, { signal });
+        return { result: value };
+      },
       stop: async ({ force, here = false }) => ({ result: await agent.requestStop(force, here) }),
 
       "files.missing": async ({ hashes }) => ({ result: { missing: await files.missing(hashes) } }),

@@ -10,7 +10,7 @@ import { MirrorStore } from "../client/mirror/store.ts";
 import { Runs } from "../client/runs.ts";
 import { isConnectionLoss } from "../client/loss.ts";
 import { type Connected, Session } from "../client/session.ts";
-import type { AgentMethods, AgentStatus, Item, LogLine, RunRecord } from "../protocol/messages.ts";
+import type { AgentMethods, AgentStatus, Item, LogLine, NodeMetrics, RunRecord } from "../protocol/messages.ts";
 import { LocalProvider } from "../providers/local/local.ts";
 import { checkClusterSpec, type ClusterSpec } from "../spec/cluster.ts";
 import type { EnvSpec } from "../spec/env.ts";
@@ -18,6 +18,7 @@ import { FarcallError } from "../spec/errors.ts";
 import { farcallHome } from "../spec/home.ts";
 import { plainLine } from "../spec/text.ts";
 import type { SshPrompter } from "../transport/ssh/auth.ts";
+import type { Shell, ShellTerminal, SshConnection } from "../transport/ssh/connection.ts";
 import { Connections } from "./connections.ts";
 import { type ClusterRecord, Registry } from "./registry.ts";
 import { SshCluster, type UpOptions } from "./sshCluster.ts";
@@ -59,6 +60,7 @@ const stopTimeoutMs = 30_000;
 /** How long going waits for what is kept on this machine. */
 const keptWithinMs = 10_000;
 const keepAllWithinMs = 60_000;
+const metricsTimeoutMs = 15_000;
 
 /**
  * A named set of machines to run functions on.
@@ -157,6 +159,32 @@ export class Cluster implements AsyncDisposable {
     return value;
   }
 
+  /** How busy a node has been in the last hour, every few seconds; undefined when the cluster is not up. Starts nothing. */
+  async metrics(node: number, signal?: AbortSignal): Promise<NodeMetrics | undefined> {
+    if (!(await this.#session.connectIfUp())) return undefined;
+    const options = { timeoutMs: metricsTimeoutMs, background: true, start: false, ...(signal && { signal }) };
+    const { value } = await this.#session.request("node.metrics", { node }, options);
+    return value.metrics;
+  }
+
+  /** A shell on a node, over the SSH connection that everything else goes by. Not for `local`. */
+  async shell(node: number, terminal: ShellTerminal, signal?: AbortSignal): Promise<Shell> {
+    return (await this.#nodeConnection(node, signal)).shell(terminal);
+  }
+
+  /** The end of the log of a node's agent. Not for `local`, whose log is a file of this machine. */
+  async agentLog(node: number, signal?: AbortSignal): Promise<string> {
+    const connection = await this.#nodeConnection(node, signal);
+    const { readNodeLog } = await import("./nodeLog.ts");
+    return readNodeLog(connection, this.#machines!.record!.id, signal);
+  }
+
+  async #nodeConnection(number: number, signal: AbortSignal | undefined): Promise<SshConnection> {
+    const node = this.record?.nodes.find((each) => each.number === number);
+    if (node) return this.#connections.to(node.host, signal);
+    throw new FarcallError("usage", `The cluster ${this.name} has no node ${number} that is reached over SSH.`);
+  }
+
   /**
    * What changes, as it does, at most four times a second; at first the number of replicas. Ends when the
    * connection is lost, and with `start: false` at once when the cluster is not up. An abort of `signal` is thrown.
@@ -186,7 +214,9 @@ export class Cluster implements AsyncDisposable {
     const { force = false, signal, onProgress } = options;
     if (!force) await this.#keepRuns(onProgress);
     const wasUp = await this.#stop(force).catch((error: unknown) => {
-      if (force && this.#machines && isConnectionLoss(error)) return false;
+      // A machine that was set up anew has another key, and will never be reached again.
+      const isAway = isConnectionLoss(error) || (error instanceof FarcallError && error.code.startsWith("ssh."));
+      if (force && this.#machines && isAway) return false;
       throw error;
     });
     return { wasUp, left: (await this.#machines?.remove({ force, signal })) ?? [] };

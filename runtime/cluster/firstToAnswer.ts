@@ -1,4 +1,4 @@
-import { isConnectionLoss } from "../client/session.ts";
+import { isConnectionLoss } from "../client/loss.ts";
 import type { AgentLink } from "../providers/provider.ts";
 import type { NodeAgent } from "./nodeAgent.ts";
 

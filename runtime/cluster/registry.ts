@@ -1,21 +1,12 @@
 import { createHash, randomBytes } from "node:crypto";
-import {
-  closeSync,
-  fsyncSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as v from "valibot";
 import { FarcallError, isDiskFull, messageOf } from "../spec/errors.ts";
 import { FileLock } from "../spec/fileLock.ts";
 import { ensurePrivateFolder } from "../spec/home.ts";
 import { checkName } from "../spec/names.ts";
+import { recordsFolder, registeredNames } from "./registeredNames.ts";
 
 /**
  * The clusters that this user began, a file each in `FARCALL_HOME/clusters`: what was asked for, what came of it, and
@@ -74,21 +65,18 @@ const maxFileBytes = 8 * 2 ** 20;
 const lockWithinMs = 10_000;
 
 export class Registry {
+  readonly #home: string;
   readonly #folder: string;
 
   /** `home` is `FARCALL_HOME`. */
   constructor(home: string) {
-    this.#folder = join(home, "clusters");
+    this.#home = home;
+    this.#folder = recordsFolder(home);
   }
 
   /** Names of the clusters, in alphabetical order. */
   names(): string[] {
-    try {
-      const names = readdirSync(this.#folder).flatMap((file) => /^([a-z][a-z0-9-]{0,40})\.json$/.exec(file)?.[1] ?? []);
-      return names.sort();
-    } catch {
-      return [];
-    }
+    return registeredNames(this.#home);
   }
 
   /** Undefined when there is no cluster of this name. Throws `registry.corrupt`. */

@@ -28,6 +28,14 @@ describe("a run as a command", () => {
     expect(command(call({ file: `${folder}/-x.ts`, args: [] }))).toBe(`farcall run './-x.ts#wordCounts'`);
   });
 
+  it("names a cluster that is not the local one", () => {
+    expect(command(call({ cluster: "local", args: [] }))).toBe(`farcall run 'src/words.ts#wordCounts'`);
+    expect(command(call({ cluster: "lab", args: [], timeoutMs: 30_000 }))).toBe(
+      `farcall run 'src/words.ts#wordCounts' --on lab --timeout 30s`,
+    );
+    expect(command(map({ cluster: "lab" }))).toContain("--on lab");
+  });
+
   it("has the env, with variables by name only", () => {
     const env = { reqs: ["sharp@^0.34", "cheerio"], vars: { TOKEN: secret, B: "2" }, allowScripts: true };
     expect(command(call({ env, args: [], timeoutMs: 30_000 }))).toBe(
@@ -115,6 +123,13 @@ describe("a run as a command", () => {
 
 describe("a run as a script", () => {
   const script = (request: RunRequest) => asScript(request, { folder });
+
+  it("names a cluster that is not the local one", () => {
+    const written = script(call({ cluster: "big-lab" }));
+    expect(written).toContain('await using there = cluster("big-lab");');
+    expect(written).toContain("await there.import<");
+    expect(written).not.toContain("local");
+  });
 
   it("is a call", () => {
     expect(script(call({ generator: false, timeoutMs: 500, env: { reqs: ["sharp"], vars: { TOKEN: secret } } })))

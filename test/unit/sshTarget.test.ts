@@ -25,6 +25,24 @@ async function resolved(host: string, lines: string[], env: NodeJS.ProcessEnv = 
   return resolveTarget(host, SshConfigFile.load({ ...env, FARCALL_SSH_CONFIG: file }));
 }
 
+describe("the hosts of a configuration", () => {
+  it("are those that it names, without patterns, each once", async () => {
+    await write("more", "Host behind");
+    const file = await write(
+      "config",
+      "Host m1 m2 !m3",
+      "  HostName 10.0.0.1",
+      "Host *.corp web? *",
+      'Host m1 "the box" last',
+      "Match host x",
+      `Include ${join(folder, "more")}`,
+    );
+    const { hosts } = SshConfigFile.load({ FARCALL_SSH_CONFIG: file });
+    expect(hosts.filter((host) => host !== "behind")).toEqual(["m1", "m2", "last"]);
+    expect(SshConfigFile.load({ FARCALL_SSH_CONFIG: await write("none") }).hosts).toEqual([]);
+  });
+});
+
 describe("a host as a person writes it", () => {
   it.each([
     ["example.org", { host: "example.org" }],

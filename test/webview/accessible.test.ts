@@ -6,10 +6,13 @@ import {
   answers,
   backgroundLog,
   callForm,
+  cluster,
+  clusterNode,
   connection,
   failures,
   logs,
   mapForm,
+  metrics,
   mixedLog,
   node,
   row,
@@ -82,6 +85,18 @@ describe.each(Object.keys(themes) as ThemeName[])("in the theme %s", (theme) => 
     await panel.send(run(call), { type: "result", root: node("", "object", "{ url }", 5) });
     await panel.page.getByRole("treeitem", { name: "words: Array(250)" }).waitFor();
     found.push(...(await breaches(panel, "done")));
+    expect(found).toEqual([]);
+  });
+
+  it("a cluster keeps to them, with and without charts", async () => {
+    await using panel = await lab.open("cluster", { theme, height: 1_200 });
+    const nodes = [clusterNode(1), clusterNode(2, { load: null, replicas: [] })];
+    await panel.send(start, cluster({ nodes, warnings: ["The disk is nearly full."] }), metrics(1));
+    await panel.page.locator(".chart canvas").first().waitFor();
+    const found = await breaches(panel, "up");
+    await panel.send(cluster({ condition: "unreachable", problem: "It is away.", nodes, offers: ["start"] }));
+    await panel.page.getByText("It is away.").waitFor();
+    found.push(...(await breaches(panel, "unreachable")));
     expect(found).toEqual([]);
   });
 

@@ -1,4 +1,6 @@
 import type {
+  ClusterNode,
+  ClusterView,
   ConnectionProblem,
   FailureGroup,
   LaunchForm,
@@ -204,3 +206,57 @@ export const mapForm: LaunchForm = {
   doc: "Counts the words of a page.",
   clusters: ["local"],
 };
+
+export function clusterNode(number: number, change: Partial<ClusterNode> = {}): ClusterNode {
+  return {
+    number,
+    host: `m${number}`,
+    platform: "linux x64",
+    cpus: 4,
+    memoryMiB: 8_192,
+    load: { cpuShare: 0.25, usedMiB: 2_048 },
+    replicas: [
+      { id: number * 2, pid: 4_000 + number, env: "default", bundle: "0123456789abcdef", active: 1, residentMiB: 64 },
+      {
+        id: number * 2 + 1,
+        pid: 5_000 + number,
+        env: "default",
+        bundle: "0123456789abcdef",
+        active: 0,
+        residentMiB: 48,
+      },
+    ],
+    ...change,
+  };
+}
+
+export function cluster(change: Partial<ClusterView> = {}): ToPage {
+  return {
+    type: "cluster",
+    cluster: {
+      name: "lab",
+      condition: "up",
+      problem: "",
+      usdPerHour: 0,
+      sinceMs: Date.now() - 65_000,
+      nodes: [clusterNode(1), clusterNode(2)],
+      warnings: [],
+      offers: ["stop", "shutDown", "terminal", "log"],
+      ...change,
+    },
+  };
+}
+
+export function metrics(node: number, samples = 120): ToPage {
+  const at = Array.from({ length: samples }, (_, i) => i);
+  return {
+    type: "metrics",
+    metrics: {
+      node,
+      endMs: Date.now(),
+      stepMs: 5_000,
+      cpuShares: at.map((i) => (1 + Math.sin(i / 9)) / 2.5),
+      usedMiB: at.map((i) => 2_048 + i * 4),
+    },
+  };
+}

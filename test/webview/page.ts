@@ -19,13 +19,17 @@ const waitMs = 15_000;
 /** The library of controls tries an empty style element, to learn whether the browser knows `:focus-visible`. */
 const emptyStyleHash = "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
 
-type PageName = "run" | "launch";
+type PageName = "run" | "launch" | "cluster";
 
 /** Files of the pages by name, built once for each test file. */
 async function bundle(): Promise<Map<string, Uint8Array>> {
   const { outputFiles } = await build({
     absWorkingDir: root,
-    entryPoints: { run: "webview/run/main.tsx", launch: "webview/launch/main.tsx" },
+    entryPoints: {
+      run: "webview/run/main.tsx",
+      launch: "webview/launch/main.tsx",
+      cluster: "webview/cluster/main.tsx",
+    },
     outdir: "/",
     bundle: true,
     write: false,

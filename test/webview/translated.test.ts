@@ -1,7 +1,22 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { answers, callForm, failures, logs, mapForm, mixedLog, node, row, run, start, timeline } from "./data.ts";
+import {
+  answers,
+  callForm,
+  cluster,
+  clusterNode,
+  failures,
+  logs,
+  mapForm,
+  metrics,
+  mixedLog,
+  node,
+  row,
+  run,
+  start,
+  timeline,
+} from "./data.ts";
 import { PageLab, type Panel } from "./page.ts";
 
 /** Every text of the pages goes through the table of translations: with one that marks its texts, none is without. */
@@ -117,6 +132,22 @@ it("the forms have none either", async () => {
       "fast",
       '{"lang"',
     ];
+    found.push(...(await unmarked(panel, known)));
+  }
+  expect(found).toEqual([]);
+});
+
+it("nor has the page of a cluster", async () => {
+  await using panel = await lab.open("cluster");
+  const nodes = [clusterNode(1), clusterNode(2, { load: null, replicas: [] }), clusterNode(3)];
+  const known = ["lab", "m1", "m2", "m3", "linux x64", "default", "0123456789ab", "Hot."];
+  await panel.send({ ...start, strings }, cluster({ nodes, warnings: ["Hot."] }), metrics(1));
+  await panel.page.locator(".chart canvas").first().waitFor();
+  const found = await unmarked(panel, known);
+  const offers = ["start", "stop", "shutDown", "terminal", "log"] as const;
+  for (const condition of ["idle", "stopped", "launching", "ending", "unreachable", "broken", "unknown"] as const) {
+    await panel.send(cluster({ condition, nodes: [], offers: [...offers] }));
+    await panel.page.locator(".node").first().waitFor({ state: "detached" });
     found.push(...(await unmarked(panel, known)));
   }
   expect(found).toEqual([]);

@@ -20,13 +20,17 @@ export interface ChartProps {
   series: Series[];
   formatX: (seconds: number) => string;
   formatY: (value: number) => string;
+  /** Upper end of the scale. Default: as the values need it. */
+  maxY?: number;
+  /** Default 200. */
+  heightPx?: number;
 }
 
-const heightPx = 200;
+const usualHeightPx = 200;
 /** Room for the numbers at the left. */
 const chartLeftPx = 64;
 
-export function Chart({ label, seconds, series, formatX, formatY }: ChartProps) {
+export function Chart({ label, seconds, series, formatX, formatY, maxY, heightPx = usualHeightPx }: ChartProps) {
   const element = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot>(undefined);
   const data: uPlot.AlignedData = [seconds, ...series.map(({ values }) => values)];
@@ -38,7 +42,11 @@ export function Chart({ label, seconds, series, formatX, formatY }: ChartProps) 
     if (!host) return undefined;
     const draw = () => {
       plot.current?.destroy();
-      plot.current = new uPlot(options(host.clientWidth, series, formatX, formatY), newest.current, host);
+      plot.current = new uPlot(
+        options({ width: host.clientWidth, heightPx, series, formatX, formatY, maxY }),
+        newest.current,
+        host,
+      );
     };
     draw();
     const sizes = new ResizeObserver(() => {
@@ -51,19 +59,25 @@ export function Chart({ label, seconds, series, formatX, formatY }: ChartProps) 
       sizes.disconnect();
       plot.current?.destroy();
     };
-  }, [series.length]);
+  }, [series.length, maxY, heightPx]);
 
   useEffect(() => plot.current?.setData(data), [seconds, series]);
 
   return <div ref={element} class="chart" role="img" aria-label={label} />;
 }
 
-function options(
-  width: number,
-  series: Series[],
-  formatX: ChartProps["formatX"],
-  formatY: ChartProps["formatY"],
-): uPlot.Options {
+function options({
+  width,
+  heightPx,
+  series,
+  formatX,
+  formatY,
+  maxY,
+}: Pick<ChartProps, "series" | "formatX" | "formatY"> & {
+  width: number;
+  heightPx: number;
+  maxY: number | undefined;
+}): uPlot.Options {
   const text = themeColour("foreground", "#888888");
   const grid = { stroke: themeColour("widget-border", "#88888844"), width: 1 };
   const { fontFamily } = getComputedStyle(document.body);
@@ -73,7 +87,7 @@ function options(
     height: heightPx,
     legend: { show: false },
     cursor: { show: false },
-    scales: { x: { time: false }, y: { range: (_, __, max) => [0, Math.max(1, max * 1.1)] } },
+    scales: { x: { time: false }, y: { range: (_, __, max) => [0, maxY ?? Math.max(1, max * 1.1)] } },
     axes: [
       { ...axis, size: 28, values: (_, ticks) => ticks.map(formatX) },
       { ...axis, size: chartLeftPx, values: (_, ticks) => ticks.map(formatY) },

@@ -127,6 +127,13 @@ echo farcall-address
 cat "$dir/agent.address" 2>/dev/null
 `);
 
+/** The end of what the agent wrote into its log. Input: the id. What is printed before `farcall-log` is the user's own. */
+export const logCommand = script(`${begin}
+echo
+echo farcall-log
+tail -c 2000000 "$dir/agent.log" 2>/dev/null
+`);
+
 /** Asks the agent to end, by a signal. Input: the id. */
 export const endCommand = script(`${begin}
 for name in supervisor agent; do

@@ -49,6 +49,16 @@ export class SshConfigFile {
     }
   }
 
+  /** Hosts that it names, leaving out patterns. */
+  get hosts(): string[] {
+    const names = this.#config.flatMap((line) =>
+      "param" in line && line.param.toLowerCase() === "host"
+        ? [line.value].flat().map((word) => (typeof word === "string" ? word : word.val))
+        : [],
+    );
+    return [...new Set(names)].filter((name) => /^[^*?!\s]+$/.test(name));
+  }
+
   forHost(host: string, user: string | undefined): HostConfig {
     const asked = user === undefined ? { Host: host } : { Host: host, User: user };
     // Farcall runs nothing that a configuration names: what `Match exec` stands above does not apply.

@@ -13,6 +13,19 @@ type TakeChannel = (error: Error | undefined, channel: ClientChannel) => void;
 
 const politeCloseMs = 1_000;
 
+export interface ShellTerminal {
+  term: string;
+  columns: number;
+  rows: number;
+}
+
+export interface Shell {
+  stream: Duplex;
+  /** Gives its exit status. */
+  ended: Promise<number>;
+  resize(columns: number, rows: number): void;
+}
+
 /**
  * A connection to the sshd of one machine. Everything that goes to that machine goes over it: commands, files, and
  * streams to sockets there. Nothing is listened on at this side.
@@ -90,9 +103,7 @@ export class SshConnection implements AsyncDisposable {
   }
 
   /** A login shell, in a terminal where one is described. `ended` gives its exit status. */
-  shell(
-    terminal: { term: string; columns: number; rows: number } | undefined,
-  ): Promise<{ stream: Duplex; ended: Promise<number>; resize(columns: number, rows: number): void }> {
+  shell(terminal: ShellTerminal | undefined): Promise<Shell> {
     const pty = terminal ? { term: terminal.term, cols: terminal.columns, rows: terminal.rows } : false;
     const follow = (channel: ClientChannel) => {
       let status = 0;

@@ -15,7 +15,8 @@ export interface CodeServerOptions {
   trust: boolean;
   /** The user's settings, over those that keep the window quiet. */
   settings?: Record<string, unknown>;
-  /** The display language. Default: English. */
+  /** Variables of everything that the editor starts. */
+  variables?: Record<string, string>;
   /** Default: a free one. */
   port?: number;
   /** Ends the server when no window was open for so long, more than 60 s. Default: never. */
@@ -135,7 +136,7 @@ function profile({ userDataDir, extensionsDir }: CodeServerOptions): string[] {
 }
 
 /** Without what a surrounding editor, test or Farcall has set; its own files go into the profile. */
-function environment({ home, userDataDir }: CodeServerOptions): NodeJS.ProcessEnv {
+function environment({ home, userDataDir, variables }: CodeServerOptions): NodeJS.ProcessEnv {
   const inherited = Object.entries(process.env).filter(
     ([name]) =>
       !/^(VITEST|FARCALL|VSCODE|CODE_SERVER|NODE_OPTIONS|NODE_ENV|PASSWORD|HASHED_PASSWORD|PORT|npm_)/.test(name),
@@ -145,6 +146,7 @@ function environment({ home, userDataDir }: CodeServerOptions): NodeJS.ProcessEn
     FARCALL_HOME: home,
     XDG_DATA_HOME: join(userDataDir, "share"),
     XDG_CONFIG_HOME: join(userDataDir, "config"),
+    ...variables,
   };
 }
 

@@ -15,6 +15,8 @@ export interface LabOptions {
   trust?: boolean;
   /** The user's. */
   settings?: Record<string, unknown>;
+  /** Variables of everything that the editor starts. */
+  variables?: Record<string, string>;
   /** Pixels of the screen for each of the page. Default 1. */
   scale?: number;
 }
@@ -45,7 +47,7 @@ export class Lab implements AsyncDisposable {
     this.#opened = opened;
   }
 
-  static async start({ vsix, files = {}, trust = true, settings, scale = 1 }: LabOptions): Promise<Lab> {
+  static async start({ vsix, files = {}, trust = true, settings, variables, scale = 1 }: LabOptions): Promise<Lab> {
     await using opened = new AsyncDisposableStack();
     const home = opened.use(await TestHome.create());
     for (const [name, text] of Object.entries(files)) await home.write(name, text);
@@ -59,6 +61,7 @@ export class Lab implements AsyncDisposable {
       // A run of tests that is killed takes its browser along, but not this process.
       idleTimeoutSeconds: 90,
       ...(settings && { settings }),
+      ...(variables && { variables }),
     };
     await mkdir(options.extensionsDir, { recursive: true });
     await CodeServer.installExtension(vsix, options);

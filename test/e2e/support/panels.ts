@@ -129,3 +129,35 @@ export class RunPanel {
     return { done: number(done), of: number(of), failed: number(failed) };
   }
 }
+
+/** The panel of a cluster. */
+export class ClusterPanel {
+  readonly frame: Frame;
+
+  private constructor(frame: Frame) {
+    this.frame = frame;
+  }
+
+  static async open(window: EditorWindow, cluster: string): Promise<ClusterPanel> {
+    const frame = await window.webview(`Cluster ${cluster}`);
+    await frame.locator("header .state").waitFor({ timeout: waitMs });
+    return new ClusterPanel(frame);
+  }
+
+  async waitForState(state: RegExp): Promise<void> {
+    await this.frame.locator("header .state").filter({ hasText: state }).waitFor({ timeout: waitMs });
+  }
+
+  async press(name: string): Promise<void> {
+    await this.frame.getByRole("button", { name, exact: true }).click();
+  }
+
+  /** Charts that say in words what they show. */
+  async waitForCharts(count: number): Promise<void> {
+    await until(
+      () => this.frame.locator(".chart canvas").count(),
+      (found) => found === count,
+      waitMs,
+    );
+  }
+}

@@ -1,5 +1,5 @@
 import { until } from "../../support/home.ts";
-import { closeEditors, LaunchForm, RunPanel } from "./panels.ts";
+import { ClusterPanel, closeEditors, LaunchForm, RunPanel } from "./panels.ts";
 import type { EditorWindow } from "./window.ts";
 
 /** What pictures show: a name, and how to get there in a window on `sceneProject`. In this order, in one window. */
@@ -102,6 +102,12 @@ export const scenes: Record<string, (window: EditorWindow) => Promise<void>> = {
     const run = await RunPanel.open(window, "statistics");
     await run.tab("Activity");
     await run.frame.locator("canvas").first().waitFor();
+  },
+  cluster: async (window) => {
+    await closeEditors(window);
+    await window.view("Clusters").click("local");
+    const panel = await ClusterPanel.open(window, "local");
+    await panel.waitForCharts(2);
   },
 };
 

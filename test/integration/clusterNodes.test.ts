@@ -1,0 +1,74 @@
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { Cluster } from "farcall";
+import { describeInLab } from "../lab/describeInLab.ts";
+import type { Machine } from "../lab/machine.ts";
+import { TestHome, until } from "../support/home.ts";
+import { natsServerProgram } from "../support/natsProgram.ts";
+
+/** What an editor shows of single nodes of a cluster, and how it gets to them. */
+describeInLab("the nodes of a cluster", (lab) => {
+  let home: TestHome;
+  let machines: Machine[];
+  let cluster: Cluster;
+
+  beforeAll(async () => {
+    machines = await lab().machines(2);
+    home = await TestHome.create();
+    process.env["FARCALL_SSH_CONFIG"] = lab().sshConfigFile;
+    process.env["FARCALL_NATS_SERVER"] = await natsServerProgram();
+    const hosts = machines.map(({ name }) => name);
+    cluster = new Cluster({ name: "lab", hosts }, { home: home.path, logs: "ignore" });
+    await cluster.up();
+  }, 120_000);
+  afterAll(async () => {
+    await cluster?.down({ force: true });
+    await cluster?.[Symbol.asyncDispose]();
+    delete process.env["FARCALL_SSH_CONFIG"];
+    delete process.env["FARCALL_NATS_SERVER"];
+    await home?.[Symbol.asyncDispose]();
+  });
+
+  it("tell each how busy it has been, whichever is asked", async () => {
+    const status = await until(
+      () => cluster.status(),
+      (found) => found?.nodes.length === 2,
+    );
+    expect(status!.nodes.map(({ name }) => name).sort()).toEqual(machines.map(({ name }) => name).sort());
+    for (const node of [1, 2]) {
+      const metrics = await until(
+        () => cluster.metrics(node),
+        (found) => (found?.cpuShares.length ?? 0) > 0,
+        20_000,
+      );
+      expect(metrics!.stepMs).toBe(5_000);
+      expect(metrics!.usedMiB).toHaveLength(metrics!.cpuShares.length);
+      expect(metrics!.usedMiB.at(-1)).toBeGreaterThan(0);
+    }
+    const [one, two] = await Promise.all([cluster.metrics(1), cluster.metrics(2)]);
+    // Agents that started at different moments take their samples at different moments.
+    expect(one!.endMs).not.toBe(two!.endMs);
+  });
+
+  it("give their logs and a shell over the connection there is", async () => {
+    // An agent to which nothing happens writes nothing.
+    for (const machine of machines)
+      await machine.do(`echo "of ${machine.name}" | tee -a ${machine.home}/.farcall-node/*/agent.log`, {
+        as: machine.user,
+      });
+    expect(await cluster.agentLog(2)).toMatch(new RegExp(`^of ${machines[1]!.name}$`, "m"));
+    const shell = await cluster.shell(2, { term: "xterm", columns: 80, rows: 24 });
+    let printed = "";
+    shell.stream.on("data", (data: Buffer) => (printed += data.toString("utf8")));
+    shell.stream.write("echo I am on $(hostname); exit 7\n");
+    expect(await shell.ended).toBe(7);
+    expect(printed).toContain(`I am on ${machines[1]!.name}`);
+    await expect(cluster.shell(3, { term: "xterm", columns: 80, rows: 24 })).rejects.toMatchObject({ code: "usage" });
+  });
+
+  it("tell nothing, and are not started, where the cluster is stopped; the log can still be read", async () => {
+    await cluster.stop();
+    expect(await cluster.metrics(1)).toBeUndefined();
+    expect(await cluster.agentLog(1)).toMatch(new RegExp(`^of ${machines[0]!.name}$`, "m"));
+    expect(machines[0]!.processes().filter(({ command }) => command.includes("agent.js"))).toEqual([]);
+  });
+});
