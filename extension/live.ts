@@ -251,8 +251,12 @@ class Following {
           const cluster = await this.#farcall.cluster(this.state.name);
           using _nodes = this.#watchNodes(signal);
           let lookedAtMs = Date.now();
+          let isFirst = true;
           for await (const { runs } of cluster.changes({ signal, start: false })) {
             if (signal.aborted) return;
+            // A short run that began and ended since the look is told of by nobody.
+            if (isFirst) await this.#lookAtRuns(signal);
+            isFirst = false;
             this.#merge(runs);
             if (Date.now() - lookedAtMs >= statusEveryMs) {
               lookedAtMs = Date.now();
@@ -299,14 +303,8 @@ class Following {
     const before = this.#found();
     try {
       await this.#lookAtCluster();
-      const cluster = await this.#farcall.cluster(this.state.name);
-      const runs = await cluster.runs.list({ limit: listedRuns, start: false });
+      await this.#lookAtRuns(signal);
       if (signal.aborted) return;
-      if (runs) {
-        const isSame = JSON.stringify(runs) === JSON.stringify(this.state.runs);
-        this.state.runs = runs;
-        if (!isSame) this.#announce();
-      }
       this.state.error = undefined;
     } catch (error) {
       if (signal.aborted) return;
@@ -314,6 +312,15 @@ class Following {
     }
     this.state.wasLooked = true;
     if (!signal.aborted && before !== this.#found()) this.#announce();
+  }
+
+  async #lookAtRuns(signal: AbortSignal): Promise<void> {
+    const cluster = await this.#farcall.cluster(this.state.name);
+    const runs = await cluster.runs.list({ limit: listedRuns, start: false });
+    if (signal.aborted || !runs) return;
+    const isSame = JSON.stringify(runs) === JSON.stringify(this.state.runs);
+    this.state.runs = runs;
+    if (!isSame) this.#announce();
   }
 
   #found(): string {
