@@ -9,6 +9,12 @@ import { streams } from "./streams.ts";
 
 const keptBytes = 32 * 1024 * 1024;
 const readAtOnce = 16;
+/**
+ * The replica that told of a message may be ahead of the one that is asked for it, even of the leader: each takes in
+ * what is agreed at its own pace.
+ */
+const behindWithinMs = 3_000;
+const behindAgainMs = 50;
 
 export class OutcomeBodies {
   readonly #connection: Connection;
@@ -70,10 +76,14 @@ export class OutcomeBodies {
   }
 
   async #fetch(sequence: number): Promise<Uint8Array> {
-    const data = await messageAt(this.#connection, streams.outcomes, sequence).catch((error: unknown) => {
-      throw asQueueError(error);
-    });
-    if (data) return data;
+    const giveUpAtMs = performance.now() + behindWithinMs;
+    do {
+      const data = await messageAt(this.#connection, streams.outcomes, sequence).catch((error: unknown) => {
+        throw asQueueError(error);
+      });
+      if (data) return data;
+      await this.#connection.pause(behindAgainMs);
+    } while (performance.now() < giveUpAtMs);
     throw new FarcallError("queue.corrupt", `Outcome ${sequence} is missing in the queue.`, {
       hint: "The broker may have lost its disk, or the run was deleted meanwhile.",
     });
