@@ -12,7 +12,7 @@ import type { BrokerAddress } from "../../runtime/queue/jetstream/connection.ts"
 import { JetStreamQueue, type JetStreamQueueOptions } from "../../runtime/queue/jetstream/queue.ts";
 import { natsServerProgram } from "../support/natsProgram.ts";
 import { startSeats, type TestSeat } from "../support/natsServer.ts";
-import { chunk, chunks, drain, newJob, settleWhole } from "../support/queueData.ts";
+import { chunk, chunks, drain, firstFault, newJob, readOutcomes, settleWhole } from "../support/queueData.ts";
 import { workThrough } from "../support/queueLoad.ts";
 
 const longMs = 30_000;
@@ -204,4 +204,28 @@ test("three seats lose one under load, the leader, and no outcome", async () => 
   setTimeout(() => process.kill(pid!, "SIGKILL"), 200);
   await workThrough(workers, id, 200);
   expect(dying.pid).not.toBe(pid);
+});
+
+test("outcomes of a job that ended are whole for whoever is told of its end before the last of them", async () => {
+  const seats = await startSeats(3);
+  const servers = seats.map(({ server }) => server);
+  await Promise.all(seats.map(({ broker }) => broker.ready({ servers }, readyMs)));
+  const worker = await open({ servers, replicas: 3 });
+  // Each reader's consumer lies on one of the seats, and each of those may be behind.
+  const readers = await Promise.all(servers.map(() => open({ servers, replicas: 3 })));
+  for (let round = 0; round < 60; round++) {
+    const id = await newJob(worker);
+    await worker.addChunks(id, chunks(20, 1));
+    await worker.closeInput(id, 20);
+    await Promise.all(readers.map((reader) => reader.counts(id)));
+    const leases = await worker.claim(id, { max: 20, waitMs: longMs });
+    await Promise.all(leases.map((lease) => settleWhole(worker, lease)));
+    await drain(worker, id);
+    await worker.setState(id, "done", (await worker.job(id))!.revision);
+    const found = readers.map(async (reader) => {
+      while ((await reader.job(id))!.state !== "done") await new Promise((resolve) => setImmediate(resolve));
+      return firstFault(await readOutcomes(reader, id, { order: "index" }));
+    });
+    expect(await Promise.all(found)).toEqual([20, 20, 20]);
+  }
 });

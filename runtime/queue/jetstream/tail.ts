@@ -7,7 +7,8 @@
 import { AckPolicy, DeliverPolicy } from "@nats-io/jetstream";
 import { type Msg, type MsgHdrs, nanos } from "@nats-io/transport-node";
 import type { Connection } from "./connection.ts";
-import { closedError } from "./failures.ts";
+import { asQueueError, closedError } from "./failures.ts";
+import { lastOf } from "./store.ts";
 import { newNonce } from "./streams.ts";
 import type { PullEnd, Pulls } from "./pulls.ts";
 import { parseDelivery } from "./work.ts";
@@ -79,23 +80,20 @@ export class Tail {
     return this.#consumer !== undefined;
   }
 
-  /** Waits until the message of `sequence` was read, or for `withinMs`. */
+  /** Waits until the message of `sequence` was read. Throws `connection.lost` (retryable) when that takes too long. */
   async reached(sequence: number, withinMs: number): Promise<void> {
     await this.#until(() => this.#position >= sequence, withinMs);
+    if (this.#position < sequence) throw asQueueError(new Error("what is stored in it has not come"));
   }
 
-  /** Waits until everything was read that is stored now, or for `withinMs`. */
+  /**
+   * Waits until everything was read that is stored now; throws as `reached` does. The leader is asked what that is: the
+   * replica that the consumer reads may be behind, and believe that there is no more.
+   */
   async synced(withinMs: number): Promise<void> {
-    const consumer = this.#consumer;
-    if (consumer === undefined) return this.#until(() => this.#consumer !== undefined, withinMs);
-    try {
-      const info = await this.#connection.manager.consumers.info(this.#options.stream, consumer);
-      const all = info.delivered.consumer_seq + info.num_pending;
-      await this.#until(() => this.#consumer !== consumer || this.#given >= all, withinMs);
-    } catch {
-      // It is being made anew, behind what was read.
-      await this.#until(() => this.#consumer !== consumer, withinMs);
-    }
+    const { stream, filters } = this.#options;
+    const newest = await Promise.all(filters.map((filter) => lastOf(this.#connection, stream, filter)));
+    await this.reached(Math.max(...newest.map((message) => message?.seq ?? 0)), withinMs);
   }
 
   close(): void {
