@@ -1,4 +1,5 @@
 import { outcomeLine, toJson } from "../client/json.ts";
+import type { Run } from "../client/run.ts";
 import type { RunRecord } from "../protocol/messages.ts";
 import type { Invocation } from "./main.ts";
 import { clusterName, flag, noMore, openCluster, runArgument, text, whole } from "./options.ts";
@@ -40,16 +41,7 @@ function row(record: RunRecord): Record<string, string> {
 }
 
 export async function logsCommand({ words, values, signal }: Invocation): Promise<number> {
-  const id = runArgument(words, "farcall logs RUN");
-  using line = new StatusLine();
-  using reconnecting = new Reconnecting(line, clusterName(values));
-  const cluster = openCluster(values, {
-    logs: "ignore",
-    onReconnecting: reconnecting.onReconnecting,
-    onMirror: sayKept(values),
-  });
-  try {
-    const run = await cluster.runs.open(id);
+  return readRun(runArgument(words, "farcall logs RUN"), values, async (run) => {
     await using output = await LineOutput.open(undefined);
     const tail = whole(values, "tail", 0);
     const options = { follow: flag(values, "follow"), signal, ...(tail === undefined ? {} : { tail }) };
@@ -58,23 +50,11 @@ export async function logsCommand({ words, values, signal }: Invocation): Promis
       await output.flush();
     }
     return 0;
-  } finally {
-    await cluster.kept();
-    cluster.close();
-  }
+  });
 }
 
 export async function resultsCommand({ words, values, signal }: Invocation): Promise<number> {
-  const id = runArgument(words, "farcall results RUN");
-  using line = new StatusLine();
-  using reconnecting = new Reconnecting(line, clusterName(values));
-  const cluster = openCluster(values, {
-    logs: "ignore",
-    onReconnecting: reconnecting.onReconnecting,
-    onMirror: sayKept(values),
-  });
-  try {
-    const run = await cluster.runs.open(id);
+  return readRun(runArgument(words, "farcall results RUN"), values, async (run) => {
     await using output = await LineOutput.open(text(values, "output"));
     if (run.record.kind === "call") {
       try {
@@ -100,10 +80,7 @@ export async function resultsCommand({ words, values, signal }: Invocation): Pro
       await output.flush();
     }
     return failed > 0 ? 1 : 0;
-  } finally {
-    await cluster.kept();
-    cluster.close();
-  }
+  });
 }
 
 export async function cancelCommand({ words, values }: Invocation): Promise<number> {
@@ -116,6 +93,23 @@ export async function cancelCommand({ words, values }: Invocation): Promise<numb
     else process.stderr.write(`${id} is ${run.record.state}.\n`);
     return 0;
   } finally {
+    cluster.close();
+  }
+}
+
+/** Reads a run for as long as that takes: the connection may be lost meanwhile, and the cluster not be there at all. */
+async function readRun(id: string, values: Invocation["values"], read: (run: Run) => Promise<number>): Promise<number> {
+  using line = new StatusLine();
+  using reconnecting = new Reconnecting(line, clusterName(values));
+  const cluster = openCluster(values, {
+    logs: "ignore",
+    onReconnecting: reconnecting.onReconnecting,
+    onMirror: sayKept(values),
+  });
+  try {
+    return await read(await cluster.runs.open(id));
+  } finally {
+    await cluster.kept();
     cluster.close();
   }
 }

@@ -1,7 +1,8 @@
-import { useEffect, useRef, useState } from "preact/hooks";
 import { post } from "../host.ts";
 import type { ClusterView } from "../messages.ts";
 import { t } from "../text.ts";
+import { Announcer } from "../ui/announcer.tsx";
+import { Facts } from "../ui/facts.tsx";
 import { formatDollars, formatDuration, shown } from "../ui/format.ts";
 import { useNow } from "../ui/hooks.ts";
 import { Icon } from "../ui/icon.tsx";
@@ -30,8 +31,8 @@ export function Header({ cluster }: { cluster: ClusterView }) {
           ))}
         </div>
       </div>
-      <Facts cluster={cluster} />
-      <Announcer text={text} />
+      <ClusterFacts cluster={cluster} />
+      <Announcer on={text} text={text} />
     </header>
   );
 }
@@ -47,7 +48,7 @@ function offered(offers: readonly Offer[]): { act: Offer; label: string; icon: s
   return all.filter(({ act }) => offers.includes(act));
 }
 
-function Facts({ cluster }: { cluster: ClusterView }) {
+function ClusterFacts({ cluster }: { cluster: ClusterView }) {
   const { nodes, condition, sinceMs, usdPerHour } = cluster;
   const now = useNow(sinceMs !== null);
   const replicas = nodes.reduce((sum, node) => sum + node.replicas.length, 0);
@@ -56,32 +57,7 @@ function Facts({ cluster }: { cluster: ClusterView }) {
   if (condition === "up") facts.push([t("Replicas"), formatCount(replicas)]);
   facts.push([t("Cost per hour"), formatDollars(condition === "up" ? usdPerHour : 0)]);
   if (sinceMs !== null) facts.push([t("For"), formatDuration(Math.max(0, now - sinceMs))]);
-  return (
-    <dl class="facts">
-      {facts.map(([name, value]) => (
-        <div key={name}>
-          <dt>{name}</dt>
-          <dd>{value}</dd>
-        </div>
-      ))}
-    </dl>
-  );
-}
-
-/** Says changes of the state to screen readers, and not what is there at first. */
-function Announcer({ text }: { text: string }) {
-  const [said, setSaid] = useState("");
-  const before = useRef(text);
-  useEffect(() => {
-    if (before.current === text) return;
-    before.current = text;
-    setSaid(text);
-  }, [text]);
-  return (
-    <div class="visually-hidden" aria-live="polite">
-      {said}
-    </div>
-  );
+  return <Facts facts={facts} />;
 }
 
 function conditionText(condition: Condition): string {

@@ -2,6 +2,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { listen, post } from "../host.ts";
 import type { ConnectionProblem, FailureGroup, RunHeader, TimelineData, TreeNode } from "../messages.ts";
 import { t, setTranslations } from "../text.ts";
+import { Announcer } from "../ui/announcer.tsx";
 import { formatCount, setLocale } from "../ui/numbers.ts";
 import { type Tab, Tabs } from "../ui/toolkit.ts";
 import { Activity } from "./activity.tsx";
@@ -104,7 +105,7 @@ export function App() {
         <Header run={run} canRepeat={canRepeat} />
         {connection}
       </div>
-      <Announcer run={run} />
+      <Announcer on={run.state} text={announcement(run)} />
       <Tabs label={t("Run")} tabs={tabs} selected={selected} onSelect={(id) => select(id as TabId)}>
         {selected === "results" && <Results run={run} rows={rows} isAway={problem !== null} wanted={wanted} />}
         {selected === "result" && <CallResult run={run} root={root} />}
@@ -134,20 +135,4 @@ function tabsOf(run: RunHeader, hasFailures: boolean): (Tab & { id: TabId })[] {
     { id: "logs", label: t("Logs") },
     { id: "activity", label: t("Activity") },
   ];
-}
-
-/** Says changes of the state to screen readers: not what is there at first, and not each step of the progress. */
-function Announcer({ run }: { run: RunHeader }) {
-  const [said, setSaid] = useState("");
-  const before = useRef(run.state);
-  useEffect(() => {
-    if (before.current === run.state) return;
-    before.current = run.state;
-    setSaid(announcement(run));
-  }, [run.state]);
-  return (
-    <div class="visually-hidden" aria-live="polite">
-      {said}
-    </div>
-  );
 }

@@ -1,6 +1,7 @@
 import { post } from "../host.ts";
 import type { RunHeader } from "../messages.ts";
 import { counted, t } from "../text.ts";
+import { Facts } from "../ui/facts.tsx";
 import { formatDollars, formatDuration, formatPercent, formatRate, shown } from "../ui/format.ts";
 import { formatCount } from "../ui/numbers.ts";
 import { useNow } from "../ui/hooks.ts";
@@ -26,7 +27,7 @@ export function Header({ run, canRepeat }: { run: RunHeader; canRepeat: boolean 
         <Actions run={run} canRepeat={canRepeat} />
       </div>
       {isMap && <Progress run={run} />}
-      <Facts run={run} />
+      <RunFacts run={run} />
       {run.error !== null && (
         <div class="strip error">
           <Icon name="error" label={t("Error")} />
@@ -128,7 +129,7 @@ function Progress({ run }: { run: RunHeader }) {
   );
 }
 
-function Facts({ run }: { run: RunHeader }) {
+function RunFacts({ run }: { run: RunHeader }) {
   const live = isLive(run.state);
   const now = useNow(live);
   const elapsedMs = Math.max(0, (run.endedAtMs ?? now) - run.createdAtMs);
@@ -146,16 +147,7 @@ function Facts({ run }: { run: RunHeader }) {
   if (live || run.replicas > 0) facts.push([t("Replicas"), formatCount(run.replicas)]);
   if (isMap || run.costUsd > 0) facts.push([t("Cost"), formatDollars(run.costUsd)]);
   facts.push([t("Env"), shown(run.env, 100)], [t("Cluster"), shown(run.cluster, 100)]);
-  return (
-    <dl class="facts">
-      {facts.map(([name, value]) => (
-        <div key={name}>
-          <dt>{name}</dt>
-          <dd>{value}</dd>
-        </div>
-      ))}
-    </dl>
-  );
+  return <Facts facts={facts} />;
 }
 
 /** What a screen reader is told when the state changes. */

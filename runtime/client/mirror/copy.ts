@@ -21,8 +21,9 @@ export async function keepRun(session: Asking, store: MirrorStore, run: string, 
   await store.put(run, async (folder) => {
     const cut = {
       outcomes:
-        record.kind === "map" && (await copyOutcomes(session, record, folder, store.limits.outcomesBytes, signal)),
-      log: await copyLog(session, record, folder, store.limits.logBytes, signal),
+        record.kind === "map" &&
+        (await copied(outcomesOf(session, record, signal), join(folder, "outcomes"), store.limits.outcomesBytes)),
+      log: await copied(logOf(session, record, signal), join(folder, "log"), store.limits.logBytes),
     };
     const { value: asked, body: args } = await session.request("run.request", { run }, { signal });
     await writeFile(join(folder, "request"), encodePiece(asked, args), kept);
@@ -58,40 +59,32 @@ async function endedRecord(
   }
 }
 
-/** True when there were too many. */
-async function copyOutcomes(
+async function* outcomesOf(
   session: Asking,
   { id: run }: RunRecord,
-  folder: string,
-  maxBytes: number,
   signal: AbortSignal | undefined,
-): Promise<boolean> {
-  await using file = await open(join(folder, "outcomes"), "wx", 0o600);
-  let written = 0;
+): AsyncGenerator<Uint8Array[], void, undefined> {
   const asked = { run, order: "index", from: 0, follow: false } as const;
-  for await (const { value, body } of session.stream("map.outcomes", asked, { signal })) {
-    written += body.byteLength;
-    if (written > maxBytes) return true;
-    await file.writev(encodePiece(value, body));
-  }
-  await file.sync();
-  return false;
+  for await (const { value, body } of session.stream("map.outcomes", asked, { signal })) yield encodePiece(value, body);
 }
 
-async function copyLog(
+async function* logOf(
   session: Asking,
   { id: run }: RunRecord,
-  folder: string,
-  maxBytes: number,
   signal: AbortSignal | undefined,
-): Promise<boolean> {
-  await using file = await open(join(folder, "log"), "wx", 0o600);
+): AsyncGenerator<Uint8Array[], void, undefined> {
+  for await (const { value } of session.stream("run.logs", { run, follow: false }, { signal }))
+    yield value.lines.map((line) => Buffer.from(`${JSON.stringify(line)}\n`));
+}
+
+/** True when there was too much: the file then ends before the first piece that did not fit. */
+async function copied(pieces: AsyncIterable<Uint8Array[]>, path: string, maxBytes: number): Promise<boolean> {
+  await using file = await open(path, "wx", kept.mode);
   let written = 0;
-  for await (const { value } of session.stream("run.logs", { run, follow: false }, { signal })) {
-    const text = value.lines.map((line) => `${JSON.stringify(line)}\n`).join("");
-    written += Buffer.byteLength(text);
+  for await (const piece of pieces) {
+    written += piece.reduce((sum, part) => sum + part.byteLength, 0);
     if (written > maxBytes) return true;
-    await file.write(text);
+    await file.writev(piece);
   }
   await file.sync();
   return false;
