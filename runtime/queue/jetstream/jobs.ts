@@ -24,6 +24,8 @@ import { WorkMeter } from "./workMeter.ts";
 interface Open {
   job: Job;
   claims: Claims<Lease>;
+  /** How many wait for what is stored of it. */
+  loading: number;
 }
 
 /** Jobs that ended and are kept at hand, because somebody looks at them. */
@@ -81,8 +83,13 @@ export class Jobs {
   /** The job with all that was stored of it when this was called first. */
   async open(record: StoredJob): Promise<Open> {
     const open = this.#openNow(record);
-    await open.job.loaded;
-    return open;
+    open.loading++;
+    try {
+      await open.job.loaded;
+      return open;
+    } finally {
+      open.loading--;
+    }
   }
 
   ensureConsumers(key: string): Promise<void> {
@@ -154,7 +161,7 @@ export class Jobs {
       starvedMs: 2 * this.#leaseMs,
       unblock: () => this.#unblock(key),
     });
-    const open = { job, claims };
+    const open = { job, claims, loading: 0 };
     this.#open.set(key, open);
     this.#closeOld();
     return open;
@@ -166,9 +173,9 @@ export class Jobs {
   }
 
   #closeOld(): void {
-    const ended = [...this.#open].filter(([key, { job }]) => {
+    const ended = [...this.#open].filter(([key, { job, loading }]) => {
       const record = this.#isCurrent(job.id, key);
-      return !record || hasEnded(record);
+      return loading === 0 && (!record || hasEnded(record));
     });
     for (const [key, { job, claims }] of ended.slice(0, -maxEndedOpen)) this.#close(key, job, claims);
   }

@@ -48,6 +48,8 @@ export class Tail {
   #consumer: string | undefined;
   #given = 0;
   #waiting = new Set<() => void>();
+  /** Ends the read that is under way, so that another consumer goes on behind the last message. */
+  #giveUp = (): void => undefined;
   #closed = false;
 
   /**
@@ -83,7 +85,10 @@ export class Tail {
   /** Waits until the message of `sequence` was read. Throws `connection.lost` (retryable) when that takes too long. */
   async reached(sequence: number, withinMs: number): Promise<void> {
     await this.#until(() => this.#position >= sequence, withinMs);
-    if (this.#position < sequence) throw asQueueError(new Error("what is stored in it has not come"));
+    if (this.#position >= sequence) return;
+    // It may have been lost on the way, with none behind it to show that.
+    this.#giveUp();
+    throw asQueueError(new Error("what is stored in it has not come"));
   }
 
   /**
@@ -158,9 +163,9 @@ export class Tail {
     let whole = true;
     const take = (message: Msg): void => {
       const { consumerSequence, streamSequence, pending } = parseDelivery(message.reply!);
-      // One before it was lost on the way, with the connection.
-      if (consumerSequence !== this.#given + 1) whole = false;
       if (!whole || this.#closed) return;
+      // One before it was lost on the way, with the connection.
+      if (consumerSequence !== this.#given + 1) return this.#giveUp();
       this.#given++;
       this.#position = streamSequence;
       this.#onMessage({
@@ -172,9 +177,13 @@ export class Tail {
       if (pending === 0) this.#begun();
       this.#tell();
     };
-    const end = await new Promise<PullEnd>((resolve) =>
-      this.#pulls.pull({ stream, consumer, batch, waitMs: pullMs, onlyReady: false }, take, resolve),
-    );
+    const end = await new Promise<PullEnd>((resolve) => {
+      this.#giveUp = () => {
+        whole = false;
+        resolve("lost");
+      };
+      this.#pulls.pull({ stream, consumer, batch, waitMs: pullMs, onlyReady: false }, take, resolve);
+    });
     return whole && end === "done";
   }
 
