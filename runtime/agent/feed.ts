@@ -96,9 +96,20 @@ export class Feed implements Workload {
     void this.#fill();
   }
 
-  /** Takes more work if there are replicas for it now. */
+  /** Takes more work if there are replicas for it now, and gives back what there are none for any more. */
   refill(): void {
+    this.#releaseSurplus();
     void this.#fill();
+  }
+
+  /** Another node has replicas for it. If giving back fails, the lease runs out, as nothing extends it. */
+  #releaseSurplus(): void {
+    for (const lease of this.#buffer.splice(this.#wantedLeases))
+      this.#host.queue.release(lease, 0).catch(() => undefined);
+  }
+
+  get #wantedLeases(): number {
+    return 2 * this.maxReplicas;
   }
 
   get maxReplicas(): number {
@@ -268,7 +279,7 @@ export class Feed implements Workload {
     this.#claiming = true;
     try {
       while (!this.#stop.signal.aborted) {
-        const want = this.maxReplicas * 2 - this.#buffer.length;
+        const want = this.#wantedLeases - this.#buffer.length;
         if (want <= 0) return;
         const leases = await this.#host.queue.claim(this.run, {
           max: want,
@@ -283,6 +294,7 @@ export class Feed implements Workload {
         if (this.#stop.signal.aborted) return;
         this.#buffer.push(...leases);
         this.#buffer.sort((a, b) => a.chunk.lo - b.chunk.lo);
+        this.#releaseSurplus();
         this.#pool.dispatch();
       }
     } catch (error) {
