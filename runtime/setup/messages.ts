@@ -26,9 +26,7 @@ export interface SetupFile {
   mode: number;
 }
 
-export type SetupAnswer =
-  | { ok: true; agent?: AgentAddress }
-  | { ok: false; code: string; message: string; hint?: string };
+export type SetupAnswer = { ok: true; agent?: AgentAddress } | { ok: false; code: string; message: string };
 
 export interface AgentAddress {
   token: string;

@@ -41,7 +41,6 @@ say() { echo "$1=$2"; }
 say home "$HOME"
 say system "$(uname -s)"
 say machine "$(uname -m)"
-say hostname "$(hostname 2>/dev/null || uname -n)"
 say libc "$(getconf GNU_LIBC_VERSION 2>/dev/null || { ls /lib/ld-musl-* >/dev/null 2>&1 && echo musl; })"
 say cpus "$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null)"
 while read -r key value rest; do
@@ -66,7 +65,6 @@ for each in "$root"/*/cluster.json; do
 done
 say build "$(cat "$dir/build" 2>/dev/null)"
 say server "$(cat "$dir/broker/server" 2>/dev/null)"
-nvidia-smi -L 2>/dev/null | while read -r line; do say gpu "$line"; done
 echo farcall-end
 `);
 

@@ -9,10 +9,8 @@ export interface Probe {
   arch: string;
   /** Such as `glibc 2.36` or `musl`; empty when it does not say. */
   libc: string;
-  hostname: string;
   cpus: number;
   memoryMiB: number;
-  gpus: number;
   freeMiB: number;
   tools: ReadonlySet<string>;
   /** Whether processes of the user may stay when nobody is logged in. */
@@ -85,15 +83,12 @@ function check(host: string, said: Map<string, string[]>): Probe {
       },
     );
   }
-  const libc = one("libc").replace(/^glibc /, "glibc ");
   return {
     home,
     arch,
-    libc,
-    hostname: one("hostname").slice(0, 255),
+    libc: one("libc"),
     cpus: Math.max(1, number("cpus")),
     memoryMiB: Math.floor(number("memoryKiB") / 1024),
-    gpus: (said.get("gpu") ?? []).filter((line) => line.startsWith("GPU ")).length,
     freeMiB,
     tools: new Set(said.get("tool")),
     lingers: one("linger") === "Linger=yes",
