@@ -279,7 +279,9 @@ export class SshCluster implements Provider {
     return registry.whole(
       spec.name,
       async () => {
-        const record = (await registry.change(spec.name, (before) => before && enter(before, "ending")))!;
+        const record = await registry.change(spec.name, (before) => before && enter(before, "ending"));
+        // Somebody else has removed it meanwhile, or it never was.
+        if (!record) return [];
         const left = await Promise.all(
           record.nodes.map(async ({ host }) => {
             try {
