@@ -4,7 +4,7 @@ import { isWorthLooking, pauseAfter } from "./clusters/condition.ts";
 import type { AgentStatus, EnvStatus, RunRecord } from "../runtime/index.ts";
 import { placeOf } from "./clusters/places.ts";
 import type { Farcall } from "./farcall.ts";
-import { hasEnded } from "./runs/states.ts";
+import { hasEnded } from "../runtime/protocol/runState.ts";
 
 /**
  * What is known of the clusters: state, runs, envs. It is kept fresh only while somebody looks (a visible view)
@@ -79,10 +79,11 @@ export class Live implements vscode.Disposable {
     });
   }
 
-  /** Something was begun or ended from here: looks again now. */
-  refresh(): void {
+  /** Something was begun or ended from here: looks again now, at one cluster or at all. */
+  refresh(cluster?: string): void {
     void this.#lookAtRegistry();
-    for (const name of this.#farcall.clusterNames) this.#following(name).refresh();
+    for (const name of this.#farcall.clusterNames)
+      if (cluster === undefined || name === cluster) this.#following(name).refresh();
     this.#update();
   }
 

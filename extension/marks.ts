@@ -1,8 +1,9 @@
-import { statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import * as vscode from "vscode";
 import type { Run, RunRecord } from "../runtime/index.ts";
 import type { Farcall } from "./farcall.ts";
-import { hasEnded, runLabel } from "./runs/states.ts";
+import { hasEnded } from "../runtime/protocol/runState.ts";
+import { runLabel } from "./runs/states.ts";
 
 /**
  * Marks the line that a run failed at when it ends while this window is open, whether or not its panel is. Older runs
@@ -29,6 +30,9 @@ export function registerMarks(farcall: Farcall): vscode.Disposable {
 }
 
 function mark(farcall: Farcall, cluster: string, record: RunRecord): void {
+  // Of code that is not here, and where nobody wants marks, no failure need be read.
+  const { file: source } = record.source;
+  if (!existsSync(source) || !farcall.problems.isWanted(vscode.Uri.file(source))) return;
   const act = async () => {
     const [{ Failures }, { RunFiles }] = await Promise.all([
       import("./panels/failures.ts"),

@@ -18,9 +18,13 @@ export class Problems implements vscode.Disposable {
     });
   }
 
+  isWanted(uri: vscode.Uri): boolean {
+    return vscode.workspace.getConfiguration("farcall", uri).get("problems.enabled", true);
+  }
+
   /** `line` and `character` count from 0. */
   report(label: string, uri: vscode.Uri, line: number, character: number, message: string, run: string): void {
-    if (!vscode.workspace.getConfiguration("farcall", uri).get("problems.enabled", true)) return;
+    if (!this.isWanted(uri)) return;
     this.clear(label);
     const at = new vscode.Position(Math.max(0, line), Math.max(0, character));
     const document = vscode.workspace.textDocuments.find((each) => each.uri.toString() === uri.toString());

@@ -32,7 +32,7 @@ async function bringUp(farcall: Farcall, name: string, hosts: string[]): Promise
     const action = { title: vscode.l10n.t("Try Again"), run: () => bringUp(farcall, name, hosts) };
     void tell(farcall, vscode.l10n.t("Cannot add the cluster {0}.", name), error, { cluster: name, action });
   } finally {
-    farcall.live.refresh();
+    farcall.live.refresh(name);
   }
 }
 

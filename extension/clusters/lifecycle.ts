@@ -32,17 +32,16 @@ export async function inView<T>(
 
 export async function start(farcall: Farcall, name: string): Promise<void> {
   const cluster = await farcall.cluster(name);
-  if (name === "local") {
-    await vscode.window.withProgress({ location: { viewId: "farcall.clusters" } }, () => cluster.upIfNot());
-  } else {
-    try {
+  try {
+    if (name === "local") {
+      await vscode.window.withProgress({ location: { viewId: "farcall.clusters" } }, () => cluster.upIfNot());
+    } else {
       const title = vscode.l10n.t("Starting the cluster {0}", name);
       await inView(farcall, name, title, (signal, onProgress) => cluster.up({ signal, onProgress }));
-    } finally {
-      farcall.live.refresh();
     }
+  } finally {
+    farcall.live.refresh(name);
   }
-  farcall.live.refresh();
 }
 
 /** Ends the agents and keeps what is on the machines. */
@@ -51,7 +50,7 @@ export async function stop(farcall: Farcall, name: string): Promise<void> {
   if (force === undefined) return;
   const cluster = await farcall.cluster(name);
   await inView(farcall, name, vscode.l10n.t("Stopping the cluster {0}", name), () => cluster.stop({ force }));
-  farcall.live.refresh();
+  farcall.live.refresh(name);
 }
 
 export async function shutDown(farcall: Farcall, name: string): Promise<void> {
@@ -84,7 +83,7 @@ export async function shutDown(farcall: Farcall, name: string): Promise<void> {
       void vscode.window.showWarningMessage(text);
     }
   } finally {
-    farcall.live.refresh();
+    farcall.live.refresh(name);
   }
 }
 
@@ -142,5 +141,5 @@ async function shutDownLocal(farcall: Farcall): Promise<void> {
     const { wasUp } = await cluster.down({ force });
     if (!wasUp) void vscode.window.showInformationMessage(vscode.l10n.t("The cluster {0} is not running.", name));
   });
-  farcall.live.refresh();
+  farcall.live.refresh(name);
 }

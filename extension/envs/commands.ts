@@ -40,7 +40,7 @@ export function envCommands(farcall: Farcall): Record<string, Command> {
         );
         if ((await vscode.window.showWarningMessage(question, { modal: true }, remove)) !== remove) return;
         await (await farcall.reach(picked.cluster)).envs.remove(picked.name);
-        farcall.live.refresh();
+        farcall.live.refresh(picked.cluster);
       },
     },
   };
@@ -80,7 +80,7 @@ async function rebuild(farcall: Farcall, clusterName: string, name: string): Pro
       });
     },
   );
-  farcall.live.refresh();
+  farcall.live.refresh(clusterName);
 }
 
 async function create(): Promise<void> {

@@ -1,4 +1,5 @@
 import * as vscode from "vscode";
+import { isConnectionLoss } from "../../runtime/client/loss.ts";
 import type { Fed, FarcallError, Run, RunRecord } from "../../runtime/index.ts";
 import { tell } from "../failure.ts";
 import type { Farcall } from "../farcall.ts";
@@ -71,7 +72,7 @@ async function sendRest(farcall: Farcall, what: UnfinishedRun): Promise<Fed> {
 export async function giveUp(farcall: Farcall, what: UnfinishedRun, error: unknown): Promise<void> {
   // With the cluster away, the next window tries again; with anything else it would fail the same way.
   if (!isPassing(error)) await farcall.memory.unfinished.remove(what.run);
-  farcall.live.refresh();
+  farcall.live.refresh(what.cluster);
   const action = {
     title: vscode.l10n.t("Resume"),
     run: () =>
@@ -102,16 +103,15 @@ function isUnsent({ kind, total, endedAtMs }: RunRecord): boolean {
   return kind === "map" && total === null && endedAtMs === null;
 }
 
+/** Beside a connection that is lost. */
 const passing = new Set<FarcallError["code"]>([
-  "agent.unreachable",
   "agent.start-failed",
   "agent.stopping",
   "agent.version",
-  "connection.lost",
   "disk.full",
   "timeout",
 ]);
 
 function isPassing(error: unknown): boolean {
-  return error instanceof Error && passing.has((error as FarcallError).code);
+  return isConnectionLoss(error) || (error instanceof Error && passing.has((error as FarcallError).code));
 }

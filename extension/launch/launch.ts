@@ -84,7 +84,7 @@ export function launchMap(farcall: Farcall, map: MapLaunch): Promise<string> {
       if (!farcall.stopped.aborted) await farcall.memory.unfinished.remove(run);
     } catch (error) {
       if (farcall.stopped.aborted) return;
-      if (!(await hasEnded(farcall, map.cluster, run))) return void giveUp(farcall, unfinished, error);
+      if (!(await isKnownToHaveEnded(farcall, map.cluster, run))) return void giveUp(farcall, unfinished, error);
       await farcall.memory.unfinished.remove(run);
       throw error;
     } finally {
@@ -114,7 +114,7 @@ function begun(
 }
 
 /** False also when nobody can be asked. */
-async function hasEnded(farcall: Farcall, cluster: string, run: string): Promise<boolean> {
+async function isKnownToHaveEnded(farcall: Farcall, cluster: string, run: string): Promise<boolean> {
   try {
     const { record } = await (await farcall.cluster(cluster)).runs.open(run);
     return record.endedAtMs !== null;
@@ -150,7 +150,7 @@ async function namedEnv(file: string, name: string): Promise<EnvSpec> {
 
 /** Whether it is in a panel now; otherwise it was told of, with a way to its panel. */
 function show(farcall: Farcall, what: What, run: string): boolean {
-  farcall.live.refresh();
+  farcall.live.refresh(what.cluster);
   const where = vscode.workspace.getConfiguration("farcall").get<string>("afterLaunch", "panelBeside");
   if (where !== "notification") {
     const column = where === "panel" ? vscode.ViewColumn.Active : besideColumn();

@@ -4,7 +4,8 @@ import { originOf } from "../../runtime/client/remoteErrors.ts";
 import { brokeOff } from "../../runtime/client/session.ts";
 import type { ConnectionProblem } from "../../webview/messages.ts";
 import type { Farcall } from "../farcall.ts";
-import { hasEnded } from "../runs/states.ts";
+import { isConnectionLoss } from "../../runtime/client/loss.ts";
+import { hasEnded } from "../../runtime/protocol/runState.ts";
 import { RunFiles } from "./failureFiles.ts";
 import { Failures } from "./failures.ts";
 import { LogStore } from "./logStore.ts";
@@ -177,7 +178,7 @@ export class RunFollower {
   async #watch(run: Run, signal: AbortSignal): Promise<void> {
     // What has ended does not change, but the stream says so only after its first word.
     for await (const record of run.watch({ signal })) this.#take(record);
-    this.#farcall.live.refresh();
+    this.#farcall.live.refresh(this.#cluster);
   }
 
   #take(record: RunRecord): void {
@@ -253,8 +254,7 @@ function problemOf(code: unknown, message: string): ConnectionProblem {
 
 /** Of the connection and not of the run: what was asked may be asked again. */
 function isPassing(error: unknown): boolean {
-  const { code } = error as { code?: unknown };
-  const isOfConnection = code === "connection.lost" || code === "agent.unreachable" || code === "timeout";
+  const isOfConnection = isConnectionLoss(error) || (error as { code?: unknown }).code === "timeout";
   return isOfConnection && originOf(error) === undefined;
 }
 

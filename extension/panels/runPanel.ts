@@ -6,7 +6,8 @@ import { withoutReordering } from "../../webview/reordering.ts";
 import { isCancellation, tell } from "../failure.ts";
 import type { Farcall } from "../farcall.ts";
 import { wholeOutcome } from "../runs/outcomes.ts";
-import { hasEnded, runLabel, shownState } from "../runs/states.ts";
+import { hasEnded } from "../../runtime/protocol/runState.ts";
+import { runLabel, shownState } from "../runs/states.ts";
 import { functionName } from "../runs/tree.ts";
 import { LogFeed } from "./logFeed.ts";
 import { Page } from "./page.ts";
@@ -344,7 +345,7 @@ class RunPanel {
       const { resumeRun } = await import("../launch/feed.ts");
       await resumeRun(this.#farcall, { run: this.#id, cluster: this.#cluster });
     }
-    this.#farcall.live.refresh();
+    this.#farcall.live.refresh(this.#cluster);
     this.#follower.restart();
   }
 }

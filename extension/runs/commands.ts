@@ -2,7 +2,8 @@ import * as vscode from "vscode";
 import type { Command } from "../commands.ts";
 import type { Farcall } from "../farcall.ts";
 import { functionName, type RunItem } from "./tree.ts";
-import { hasEnded, stateText } from "./states.ts";
+import { hasEnded } from "../../runtime/protocol/runState.ts";
+import { stateText } from "./states.ts";
 
 /** What can be done with a run. Without an item, from the palette, it is asked for. */
 export function runCommands(farcall: Farcall): Record<string, Command> {
@@ -30,7 +31,7 @@ export function runCommands(farcall: Farcall): Record<string, Command> {
         const open = await (await farcall.reach(cluster)).runs.open(run);
         await open.cancel();
         await farcall.memory.unfinished.remove(run);
-        farcall.live.refresh();
+        farcall.live.refresh(cluster);
       },
       isLive,
     ),

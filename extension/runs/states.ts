@@ -3,10 +3,6 @@ import type { RunRecord, RunState } from "../../runtime/index.ts";
 
 /** States of runs in words and icons. */
 
-export function hasEnded(state: RunState): boolean {
-  return state === "done" || state === "failed" || state === "cancelled";
-}
-
 /** The function that ran, by the whole path of its file. */
 export function runLabel({ source, label }: Pick<RunRecord, "source" | "label">): string {
   return `${source.file}#${label.slice(label.lastIndexOf("#") + 1)}`;

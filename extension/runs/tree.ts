@@ -3,7 +3,8 @@ import type { RunRecord } from "../../runtime/index.ts";
 import type { Farcall } from "../farcall.ts";
 import { LiveTree } from "../liveTree.ts";
 import { agoText, countText, durationText } from "../words.ts";
-import { hasEnded, shownState, stateIcon, stateText } from "./states.ts";
+import { hasEnded } from "../../runtime/protocol/runState.ts";
+import { shownState, stateIcon, stateText } from "./states.ts";
 
 /** Runs, live and past, newest first. */
 export interface RunItem {

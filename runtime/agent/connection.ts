@@ -1,5 +1,6 @@
 import { timingSafeEqual } from "node:crypto";
 import { agentMethods, protocolVersion, type AgentMethods, type RunRecord } from "../protocol/messages.ts";
+import { hasEnded } from "../protocol/runState.ts";
 import { onNode } from "../protocol/logPosition.ts";
 import { type Handlers, Peer } from "../protocol/rpc.ts";
 import { FarcallError } from "../spec/errors.ts";
@@ -22,7 +23,6 @@ import type { Slot } from "./pool.ts";
 import type { Pools } from "./pools.ts";
 import { answerRequest, answerResult, controlRun } from "./runAnswers.ts";
 import type { RunStore } from "./runs.ts";
-import { hasEnded } from "./runWords.ts";
 import { emptyTimeline } from "./timeline.ts";
 import type { Timelines } from "./timelines.ts";
 import type { Agent } from "./main.ts";
@@ -67,6 +67,7 @@ const looks = new Set<string>([
   "run.get",
   "changes.follow",
   "logs.follow",
+  "node.metrics",
 ] satisfies (keyof AgentMethods)[]);
 /** How long another node may take to answer what is only asked to be shown. */
 const elsewhereTimeoutMs = 5_000;

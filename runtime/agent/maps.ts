@@ -9,6 +9,7 @@ import type {
   RunRecord,
   RunState,
 } from "../protocol/messages.ts";
+import { hasEnded } from "../protocol/runState.ts";
 import { packCount } from "../protocol/pack.ts";
 import { type Incoming } from "../protocol/served.ts";
 import { fromFailure, toFailure } from "../protocol/failure.ts";
@@ -23,7 +24,7 @@ import type { RunLogs } from "./logs.ts";
 import type { OutcomeCache } from "./outcomeCache.ts";
 import type { Pools } from "./pools.ts";
 import type { RunStore } from "./runs.ts";
-import { hasEnded, label } from "./runWords.ts";
+import { label } from "./runWords.ts";
 import type { Sample } from "./timeline.ts";
 import type { Timelines } from "./timelines.ts";
 

@@ -1,12 +1,8 @@
-import type { MapSpec, RunState } from "../protocol/messages.ts";
+import type { MapSpec } from "../protocol/messages.ts";
 
 /** A function as a person knows it: `file#export`, the file relative to its project. */
 export function label({ module, export: name }: Pick<MapSpec, "module" | "export">): string {
   const { file, root } = module.source;
   const short = file.startsWith(root) ? file.slice(root.length).replace(/^[\\/]/, "") : file;
   return `${short}#${name}`;
-}
-
-export function hasEnded(state: RunState): boolean {
-  return state === "done" || state === "failed" || state === "cancelled";
 }

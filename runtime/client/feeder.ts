@@ -87,6 +87,7 @@ export class Feeder {
         return;
       } catch (error) {
         if (error instanceof FarcallError && error.code === "queue.back-pressure") {
+          patience.renew();
           await pause(backPressurePauseMs, this.#signal);
         } else {
           await patience.bear(error).catch((cause: unknown) => {

@@ -1,8 +1,9 @@
 import type { MapSpec, RunRecord } from "../protocol/messages.ts";
 import { FarcallError } from "../spec/errors.ts";
 import type { Inputs } from "../spec/inputs.ts";
-import { Feeder, isEnded, leaveFeed, NotSent, takeFeedAgain } from "./feeder.ts";
+import { Feeder, isEnded, leaveFeed, NotSent, type Rest, takeFeedAgain } from "./feeder.ts";
 import { chunkInputs } from "./inputs.ts";
+import { onward } from "./onward.ts";
 import { type MapOutcome, readOutcomes } from "./outcomes.ts";
 import type { Session } from "./session.ts";
 import type { StackMapper } from "./stacks.ts";
@@ -192,8 +193,8 @@ export class MapRun<T> implements AsyncIterable<MapOutcome<T>>, AsyncDisposable 
       this.#beginning.resolve();
       const { signal } = this.#stop;
       const again = () => takeFeedAgain(this.#session, this.id, signal);
-      const { stored } = accepted > 0 ? await again() : { stored: [] };
-      await new Feeder(this.#session, this.id, again, signal).send(chunkInputs(inputs, accepted, stored));
+      const rest = accepted > 0 ? await this.#takeRest(again) : { accepted, stored: [] };
+      await new Feeder(this.#session, this.id, again, signal).send(chunkInputs(inputs, rest.accepted, rest.stored));
     } catch (error) {
       this.#beginning.reject(error);
       if (isEnded(error)) return;
@@ -206,6 +207,13 @@ export class MapRun<T> implements AsyncIterable<MapOutcome<T>>, AsyncDisposable 
       } else await this.#control("cancel").catch(() => undefined);
       throw this.#feedError;
     }
+  }
+
+  /** Whoever else sends them goes on with that; the run is not ended for it. */
+  #takeRest(take: () => Promise<Rest>): Promise<Rest> {
+    return take().catch((cause: unknown) => {
+      throw new NotSent("", { cause });
+    });
   }
 
   async #create(): Promise<RunRecord> {
@@ -226,10 +234,9 @@ export class MapRun<T> implements AsyncIterable<MapOutcome<T>>, AsyncDisposable 
   /** In the background, it does not keep this process from ending. */
   async #watch(background: boolean): Promise<void> {
     await this.#begun;
-    await this.#session.withRetry(async () => {
-      const stream = this.#session.stream("run.watch", { run: this.id }, { signal: this.#stop.signal, background });
-      for await (const { value } of stream) this.#record = value.record;
-    });
+    const { signal } = this.#stop;
+    const ask = () => this.#session.stream("run.watch", { run: this.id }, { signal, background });
+    for await (const { value } of onward(this.#session, ask, signal)) this.#record = value.record;
   }
 
   #throwIfUnfinished(record: RunRecord | undefined): void {

@@ -11,7 +11,8 @@ import { type Fed, type FeedOptions, feedRest } from "./feedRest.ts";
 import { type MapOutcome, type ReadOutcomesOptions, readOutcomes } from "./outcomes.ts";
 import { type PickedOutcome, pickOutcomes, type PickOptions } from "./pick.ts";
 import { reviveError } from "./remoteErrors.ts";
-import { isOver } from "./mirror/copy.ts";
+import { onward } from "./onward.ts";
+import { hasEnded } from "../protocol/runState.ts";
 import type { Asking } from "./asking.ts";
 import { StackMapper } from "./stacks.ts";
 import type { Cursors } from "./cursors.ts";
@@ -78,8 +79,6 @@ export class Run<T = unknown> implements AsyncIterable<MapOutcome<T>> {
     try {
       for await (const batch of this.batches({ order: "index", from, follow: true })) {
         for (const outcome of batch) {
-          // A reader resumed inside a stored range is given that range again from its start.
-          if (outcome.index < from) continue;
           next = outcome.index + 1;
           yield outcome;
         }
@@ -151,7 +150,7 @@ export class Run<T = unknown> implements AsyncIterable<MapOutcome<T>> {
       const from = after.length > 0 ? { after } : limits;
       return this.#session.stream("run.logs", { run: this.id, follow, ...from }, { signal });
     };
-    for await (const { value } of this.#onward(ask, signal)) {
+    for await (const { value } of onward(this.#session, ask, signal)) {
       after = advance(after, value.place);
       if (value.skipped !== undefined) onSkipped?.(value.skipped);
       if (value.lines.length > 0) yield value.lines;
@@ -163,7 +162,7 @@ export class Run<T = unknown> implements AsyncIterable<MapOutcome<T>> {
   async *watch(options: { signal?: AbortSignal } = {}): AsyncGenerator<RunRecord, void, undefined> {
     const { signal } = options;
     const ask = () => this.#session.stream("run.watch", { run: this.id }, { signal });
-    for await (const { value } of this.#onward(ask, signal)) {
+    for await (const { value } of onward(this.#session, ask, signal)) {
       this.#record = value.record;
       this.#noteEnd();
       yield value.record;
@@ -171,24 +170,7 @@ export class Run<T = unknown> implements AsyncIterable<MapOutcome<T>> {
   }
 
   #noteEnd(): void {
-    if (isOver(this.#record)) this.#session.runEnded(this.id);
-  }
-
-  /** The items of a stream that is asked for again when the connection was lost. */
-  async *#onward<T>(ask: () => AsyncIterable<T>, signal: AbortSignal | undefined): AsyncGenerator<T, void, undefined> {
-    const patience = this.#session.patience(signal);
-    for (;;) {
-      try {
-        for await (const item of ask()) {
-          patience.renew();
-          yield item;
-        }
-        return;
-      } catch (error) {
-        if (this.#session.isLooking) throw error;
-        await patience.bear(error);
-      }
-    }
+    if (hasEnded(this.#record.state)) this.#session.runEnded(this.id);
   }
 
   /**

@@ -1,6 +1,7 @@
 import { open, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { RunRecord } from "../../protocol/messages.ts";
+import { hasEnded } from "../../protocol/runState.ts";
 import { pause } from "../loss.ts";
 import type { Asking } from "../asking.ts";
 import { encodePiece } from "./pieces.ts";
@@ -41,10 +42,6 @@ export async function keepRun(session: Asking, store: MirrorStore, run: string, 
 
 const empty = new Uint8Array();
 
-export function isOver({ state }: RunRecord): boolean {
-  return state === "done" || state === "failed" || state === "cancelled";
-}
-
 /** Undefined for a run that has not ended. When it did is written down a moment after it has. */
 async function endedRecord(
   session: Asking,
@@ -53,7 +50,7 @@ async function endedRecord(
 ): Promise<RunRecord | undefined> {
   for (let looks = 1; ; looks++) {
     const { record } = (await session.request("run.get", { run }, { signal, timeoutMs: askTimeoutMs })).value;
-    if (!isOver(record)) return undefined;
+    if (!hasEnded(record.state)) return undefined;
     if (record.endedAtMs !== null || looks === maxLooks) return record;
     await pause(betweenLooksMs, signal);
   }

@@ -3,7 +3,8 @@ import { FarcallError } from "../../spec/errors.ts";
 import { isConnectionLoss } from "../loss.ts";
 import type { Session } from "../session.ts";
 import { MirrorAsking } from "./asking.ts";
-import { isOver, keepRun } from "./copy.ts";
+import { hasEnded } from "../../protocol/runState.ts";
+import { keepRun } from "./copy.ts";
 import type { KeptRun, MirrorStore } from "./store.ts";
 
 /** What this client keeps of a cluster's runs, and gives in the cluster's place when that is not there. */
@@ -50,7 +51,7 @@ export class Mirror {
   async keepAll(session: Session, signal: AbortSignal): Promise<number> {
     const { store } = this.#options;
     const { value } = await session.request("run.list", { limit: listedAtOnce }, { signal });
-    const wanted = value.runs.filter((record) => isOver(record) && !store.has(record.id)).map(({ id }) => id);
+    const wanted = value.runs.filter((record) => hasEnded(record.state) && !store.has(record.id)).map(({ id }) => id);
     let failed = 0;
     const work = async () => {
       for (let run = wanted.pop(); run !== undefined; run = wanted.pop()) {

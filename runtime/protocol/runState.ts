@@ -1,0 +1,6 @@
+import type { RunState } from "./messages.ts";
+
+/** Whether nothing more comes of a run. An interrupted one can be gone on with. */
+export function hasEnded(state: RunState): boolean {
+  return state === "done" || state === "failed" || state === "cancelled";
+}
