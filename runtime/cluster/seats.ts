@@ -1,10 +1,6 @@
 import { randomInt } from "node:crypto";
-import { chmodSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { makeUser } from "../queue/jetstream/brokerConfig.ts";
-import { type Certified, makeAuthority, makeCertificate } from "../queue/jetstream/certificates.ts";
-import { FarcallError, messageOf } from "../spec/errors.ts";
 import type { NodeFile } from "../spec/nodeFile.ts";
+import type { Keys } from "./keys.ts";
 import type { ClusterRecord, NodeRecord } from "./registry.ts";
 
 /**
@@ -12,16 +8,9 @@ import type { ClusterRecord, NodeRecord } from "./registry.ts";
  * two nodes, three from three nodes on, so that any of them may be lost. The first hosts are the seats, for good:
  * servers cannot change places with each other.
  */
-export interface Keys {
-  /** Signs the certificates of nodes. Never leaves this machine. */
-  authority: Certified;
-  /** By number of the node. */
-  nodes: Record<string, { nkey: string; seed: string; certified: Certified; names: string[] }>;
-}
-
 const fewestForThree = 3;
 /** Only certificates of seats are for this name, so no other node can pass for one. */
-const seatName = "seat.farcall";
+export const seatName = "seat.farcall";
 /** Above the well-known ports, and below those that Linux gives to outgoing connections by default. */
 const ports = { from: 20_000, to: 32_000 } as const;
 
@@ -34,32 +23,6 @@ export function seatCount(nodes: number): 0 | 1 | 3 {
 export function newPorts(): { client: number; cluster: number } {
   const client = randomInt(ports.from, ports.to - 1);
   return { client, cluster: client + 1 };
-}
-
-/** The cluster's keys, with those of nodes that are new made and kept. `file` is readable by its owner alone. */
-export function ensureKeys(file: string, record: ClusterRecord): Keys {
-  const keys = readKeys(file) ?? { authority: makeAuthority(`farcall ${record.name}`), nodes: {} };
-  let changed = false;
-  for (const node of record.nodes) {
-    const isSeat = record.seats.includes(node.number);
-    const names = [addressOf(node), ...(isSeat ? [seatName] : [])];
-    const known = keys.nodes[node.number];
-    if (known && known.names.join() === names.join()) continue;
-    changed = true;
-    const user = known ?? makeUser();
-    keys.nodes[node.number] = {
-      nkey: user.nkey,
-      seed: user.seed,
-      certified: makeCertificate(keys.authority, `node ${node.number}`, names),
-      names,
-    };
-  }
-  if (changed) writeKeys(file, keys);
-  return keys;
-}
-
-export function removeKeys(file: string): void {
-  rmSync(file, { force: true });
 }
 
 /** What a node of the cluster is to know of itself and the queue. */
@@ -124,33 +87,10 @@ function seatsOf({ nodes, seats }: ClusterRecord): NodeRecord[] {
   return nodes.filter(({ number }) => seats.includes(number));
 }
 
-function addressOf({ address, host }: NodeRecord): string {
+export function addressOf({ address, host }: NodeRecord): string {
   return address ?? host;
 }
 
 function bracketed(host: string): string {
   return host.includes(":") ? `[${host}]` : host;
-}
-
-function readKeys(file: string): Keys | undefined {
-  try {
-    return JSON.parse(readFileSync(file, "utf8")) as Keys;
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw new FarcallError("registry.corrupt", `The keys ${file} cannot be read: ${messageOf(cause)}.`, {
-      cause,
-      hint: "Without them the cluster cannot be changed from here: take it down with --force and bring it up anew.",
-    });
-  }
-}
-
-function writeKeys(file: string, keys: Keys): void {
-  const aside = `${file}.${process.pid}.tmp`;
-  writeFileSync(aside, JSON.stringify(keys), { mode: 0o600 });
-  chmodSync(aside, 0o600);
-  renameSync(aside, file);
-}
-
-export function keysFile(home: string, name: string): string {
-  return join(home, "clusters", `${name}.keys`);
 }

@@ -1,3 +1,4 @@
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { isConnectionLoss, Patience } from "../client/loss.ts";
 import type { AgentLink, ConnectOptions, Provider } from "../providers/provider.ts";
@@ -13,7 +14,8 @@ import { firstToAnswer } from "./firstToAnswer.ts";
 import { meeting } from "./meeting.ts";
 import { NodeAgent } from "./nodeAgent.ts";
 import { type ClusterRecord, newClusterId, type NodeRecord, type Registry } from "./registry.ts";
-import { ensureKeys, keysFile, newPorts, nodeFileOf, removeKeys, seatCount, targetsOf } from "./seats.ts";
+import type { Keys } from "./keys.ts";
+import { newPorts, nodeFileOf, seatCount, targetsOf } from "./seats.ts";
 
 /**
  * A cluster of machines that are reached over SSH: how it comes to be, is reached, stopped and removed. Every step may
@@ -53,14 +55,21 @@ export class SshCluster implements Provider {
   }
 
   get #keysFile(): string {
-    return keysFile(this.#options.home, this.#options.spec.name);
+    return join(this.#options.home, "clusters", `${this.#options.spec.name}.keys`);
+  }
+
+  /** Of a cluster that was begun from here and whose queue is on seats. */
+  async #keysOf(record: ClusterRecord): Promise<Keys | undefined> {
+    if (record.joined || record.seats.length === 0) return undefined;
+    // What makes them is large, and needed by nothing else that is done from here.
+    const { ensureKeys } = await import("./keys.ts");
+    return ensureKeys(this.#keysFile, record);
   }
 
   /** How to bring a node of the cluster to where it is up. */
-  #bootstrap(record: ClusterRecord, node: NodeRecord) {
+  #bootstrap(record: ClusterRecord, node: NodeRecord, keys: Keys | undefined) {
     const cacheFolder = join(this.#options.home, "cache", "machines");
     if (record.joined) return { cacheFolder, nodeFile: undefined, reach: [] };
-    const keys = record.seats.length > 0 ? ensureKeys(this.#keysFile, record) : undefined;
     return {
       cacheFolder,
       nodeFile: keys ? nodeFileOf(record, node, keys) : { number: node.number },
@@ -161,12 +170,13 @@ export class SshCluster implements Provider {
         if (record.id !== id) found = await this.#look(record, signal);
       }
       record = await this.#place(record, found);
+      const keys = await this.#keysOf(record);
       const onTouch = () => (untouched = false);
       const placed = meeting(found.length);
       const brought = await Promise.all(
         found.map(({ connection, probe: seen }, at) => {
           const node = record.nodes[at]!;
-          const options = { ...this.#bootstrap(record, node), signal, onProgress, onTouch, placed };
+          const options = { ...this.#bootstrap(record, node, keys), signal, onProgress, onTouch, placed };
           return bring(connection, record, node, seen, options).catch((error: unknown) => {
             placed.fail(error);
             throw error;
@@ -245,11 +255,12 @@ export class SshCluster implements Provider {
   async #start(host: string, { signal, onProgress = () => undefined }: UpOptions): Promise<AgentAddress> {
     const { registry, connections, spec } = this.#options;
     const record = registry.need(spec.name);
+    const keys = await this.#keysOf(record);
     const brought = await Promise.allSettled(
       record.nodes.map(async (node) => {
         const connection = await connections.to(node.host, signal);
         const seen = await probe(connection, record.id, signal);
-        return bring(connection, record, node, seen, { ...this.#bootstrap(record, node), signal, onProgress });
+        return bring(connection, record, node, seen, { ...this.#bootstrap(record, node, keys), signal, onProgress });
       }),
     );
     const at = record.nodes.findIndex((each) => each.host === host);
@@ -294,7 +305,7 @@ export class SshCluster implements Provider {
           }),
         );
         await registry.change(spec.name, () => undefined);
-        removeKeys(this.#keysFile);
+        rmSync(this.#keysFile, { force: true });
         return left.flat();
       },
       { withinMs: wholeWithinMs, signal },
