@@ -17,8 +17,18 @@ export const allHere: Shares = {
   mine: (env, total) => total ?? env.replicas ?? availableParallelism(),
 };
 
+/** Asked for with every slice that is offered, so what was worked out stands until there are other nodes. */
 export function sharesOf(fleet: Fleet): Shares {
-  const of = (env: ResolvedEnv, total: number | null) => share(total ?? env.replicas, needOf(env), fleet.nodes());
+  const known = new Map<string, Map<number, number>>();
+  fleet.onShape(() => known.clear());
+  const of = (env: ResolvedEnv, total: number | null): Map<number, number> => {
+    const wanted = total ?? env.replicas;
+    const need = needOf(env);
+    const key = JSON.stringify([wanted, need]);
+    let shares = known.get(key);
+    if (!shares) known.set(key, (shares = share(wanted, need, fleet.nodes())));
+    return shares;
+  };
   return { of, mine: (env, total) => of(env, total).get(fleet.number) ?? 0 };
 }
 
