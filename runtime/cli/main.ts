@@ -181,7 +181,7 @@ const commands: Record<string, Command> = {
     options: { host: { type: "string", multiple: true }, autostop: { type: "string" } },
     help: [
       ["--host HOST", "a machine to log in to: user@address, user@address:port, or a Host of your ssh config"],
-      ["--autostop T", "agents end after this long without work or clients, such as 10m; never (default: 10m)"],
+      ["--autostop T", "agents end after this long without work, such as 10m; never (default: 10m)"],
     ],
     run: async (invocation) => (await import("./lifecycle.ts")).upCommand(invocation),
   },

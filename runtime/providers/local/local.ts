@@ -26,7 +26,7 @@ export class LocalProvider implements Provider {
   readonly #idleMs: number;
   readonly #agentFile = fileURLToPath(new URL("./agent.js", import.meta.url));
 
-  /** `home` is `FARCALL_HOME`. An agent started here ends after `idleMs` without work or clients, by default 10 minutes. */
+  /** `home` is `FARCALL_HOME`. An agent started here ends after `idleMs` without work, by default 10 minutes. */
   constructor(home: string = farcallHome(), idleMs: number = idleFromEnvironment()) {
     this.#folder = join(home, "local");
     this.#idleMs = idleMs;
