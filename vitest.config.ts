@@ -1,6 +1,8 @@
 import { defineConfig } from "vitest/config";
 
 const common = { testTimeout: 60_000, hookTimeout: 60_000, pool: "forks" } as const;
+/** Where nobody can try again by hand. What passed only then is named at the end. */
+const retry = process.env["CI"] ? 1 : 0;
 
 export default defineConfig({
   test: {
@@ -10,6 +12,7 @@ export default defineConfig({
         test: {
           ...common,
           name: "runtime",
+          retry,
           include: ["test/unit/**/*.test.ts", "test/integration/**/*.test.ts"],
           globalSetup: "./test/lab/globalSetup.ts",
           maxWorkers: 2,
@@ -21,6 +24,7 @@ export default defineConfig({
         test: {
           ...common,
           name: "webview",
+          retry,
           include: ["test/webview/**/*.test.ts"],
           globalSetup: "./test/webview/globalSetup.ts",
           maxWorkers: 2,
