@@ -248,9 +248,7 @@ export class Connection {
       "map.create": async (params) => {
         this.#begin(params.run);
         const record = await maps.create(params, this);
-        for (const { number } of fleet?.nodes() ?? []) {
-          if (number !== fleet?.number) this.#follower?.followNode(params.run, number);
-        }
+        for (const { number } of fleet?.elsewhere() ?? []) this.#follower?.followNode(params.run, number);
         return { result: { record } };
       },
       "map.take": async ({ run }) => {
@@ -286,12 +284,16 @@ export class Connection {
       "run.request": ({ run }) => answerRequest(run, this.#options),
       "run.timeline": async ({ run, here }) => {
         const record = await maps.record(run);
-        const mine = timelines.get(run) ?? emptyTimeline(record.createdAtMs);
+        const none = emptyTimeline(record.createdAtMs);
+        const mine = timelines.get(run) ?? none;
         if (here || !fleet || record.kind === "call") return { result: { timeline: mine } };
-        const others = await fleet.others(async (peer) => {
-          const { value } = await peer.request("run.timeline", { run, here: true }, { timeoutMs: elsewhereTimeoutMs });
-          return value.timeline;
-        });
+        const ask = { run, here: true };
+        const others = await fleet.others((peer) =>
+          peer.request("run.timeline", ask, { timeoutMs: elsewhereTimeoutMs }).then(
+            ({ value }) => value.timeline,
+            () => none,
+          ),
+        );
         return { result: { timeline: wholeTimeline(mine, others) } };
       },
       "run.watch": async ({ run }, incoming) => {
@@ -321,12 +323,19 @@ export class Connection {
       "env.list": async () => ({ result: { envs: await envs.list() } }),
       "env.rebuild": async ({ name, here }, incoming) => {
         const onOutput = (line: string) => void incoming.send({ line });
-        if (!here) await fleet?.others((peer) => peer.request("env.rebuild", { name, here: true }));
-        await envs.rebuild(name, { signal: incoming.signal, onOutput });
+        const { signal } = incoming;
+        if (!here) {
+          const ask = { name, here: true };
+          await fleet?.others((peer) => peer.request("env.rebuild", ask, { signal }).catch(unlessEnvUnknown));
+        }
+        await envs.rebuild(name, { signal, onOutput });
         return { result: {} };
       },
-      "env.remove": async ({ name, here }) => {
-        if (!here) await fleet?.others((peer) => peer.request("env.remove", { name, here: true }));
+      "env.remove": async ({ name, here }, { signal }) => {
+        if (!here) {
+          const ask = { name, here: true };
+          await fleet?.others((peer) => peer.request("env.remove", ask, { signal }).catch(unlessEnvUnknown));
+        }
         await envs.remove(name);
         return { result: {} };
       },
@@ -353,6 +362,11 @@ export class Connection {
 /** A map's record changes while it runs; a call's is stored as it is. */
 async function current(record: RunRecord, maps: Maps): Promise<RunRecord> {
   return record.kind === "map" && !hasEnded(record.state) ? maps.record(record.id) : record;
+}
+
+/** A node that has not used an env has nothing to do for it. */
+function unlessEnvUnknown(error: unknown): void {
+  if (!(error instanceof FarcallError && error.code === "env.unknown")) throw error;
 }
 
 function sameSecret(given: string, expected: string): boolean {

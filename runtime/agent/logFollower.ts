@@ -49,7 +49,7 @@ export class LogFollower {
     this.begin(run, position);
     this.#grown.add(run);
     const { fleet } = this.#options;
-    for (const { number } of fleet?.nodes() ?? []) if (number !== fleet?.number) this.followNode(run, number);
+    for (const { number } of fleet?.elsewhere() ?? []) this.followNode(run, number);
   }
 
   async run(): Promise<void> {

@@ -150,13 +150,21 @@ export class Agent {
     const fleet = this.#fleet;
     this.#maps = new Maps({
       queue,
+      onEnv: (env) => {
+        try {
+          registry.used(env);
+        } catch (error) {
+          // A full disk, most likely. The map needs no note of it.
+          logFault(error);
+        }
+      },
       cache,
       pools: this.#pools,
       runs: this.#runs,
       logs,
       timelines,
       changes,
-      ...(fleet && code ? { code, nodes: () => fleet.nodes().filter(({ number }) => number !== fleet.number) } : {}),
+      ...(fleet && code ? { code, nodes: () => fleet.elsewhere() } : {}),
     });
     this.#cleanup.defer(() => this.#maps.close());
     const registry = new EnvRegistry({ database, envs, pools: this.#pools, maps: this.#maps, runs: this.#runs });
@@ -301,7 +309,7 @@ export class Agent {
 
   /** Replicas on all nodes, as far as is known. */
   replicaCount(): number {
-    const others = this.#fleet?.nodes().filter(({ number }) => number !== this.#number) ?? [];
+    const others = this.#fleet?.elsewhere() ?? [];
     return others.reduce((sum, { replicas }) => sum + replicas.length, this.#pools.replicaCount());
   }
 
@@ -316,7 +324,9 @@ export class Agent {
     }
     if (!here) {
       const ask = { force: true, here: true };
-      await this.#fleet?.others((peer) => peer.request("stop", ask, { timeoutMs: stopNodeWithinMs }));
+      const stopping = this.#fleet?.others((peer) => peer.request("stop", ask, { timeoutMs: stopNodeWithinMs }));
+      // One that cannot be asked to does not keep this one from ending.
+      await stopping?.catch(() => undefined);
     }
     this.#isDown = true;
     setImmediate(() => void this.stop());
@@ -366,7 +376,7 @@ export class Agent {
       void this.#activeRuns().then((activeRuns) => {
         const now = Date.now();
         // Whoever uses the cluster through another node may need this one at any moment.
-        const others = this.#fleet?.nodes().filter(({ number }) => number !== this.#number) ?? [];
+        const others = this.#fleet?.elsewhere() ?? [];
         if (activeRuns > 0 || this.#uses > 0 || others.some(({ isBusy }) => isBusy)) this.#idleSinceMs = now;
         else if (now - this.#idleSinceMs >= this.#idleMs) {
           this.#isDown = true;

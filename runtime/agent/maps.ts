@@ -38,6 +38,8 @@ export interface MapsOptions {
   logs: RunLogs;
   timelines: Timelines;
   changes: Changes;
+  /** A map begins to work in an env. */
+  onEnv: (env: ResolvedEnv) => void;
   /** Of a cluster of several nodes: code on all of them, and what the others say of themselves. */
   code?: SharedCode;
   nodes?: () => NodeStatus[];
@@ -397,10 +399,11 @@ export class Maps {
 
   /** Starts working: readies the module, which a restarted agent has to do again. */
   async #begin(map: ActiveMap): Promise<void> {
-    const { pools, queue, cache, logs, code } = this.#options;
+    const { pools, queue, cache, logs, code, onEnv } = this.#options;
     const { id: run } = map.job;
     map.loading = true;
     try {
+      onEnv(map.spec.module.env);
       await code?.fetch(map.spec.module.bundle);
       const { pool } = await pools.load(map.spec.module);
       if (map.feed || map.ending) return;

@@ -15,24 +15,24 @@ export class SharedCode {
     this.#files = files;
   }
 
-  /** Resolves when every node that answers has all files of the bundle. */
+  /** Resolves when every node that answers and has room has all files of the bundle. */
   async spread(bundle: BundleRef): Promise<void> {
     const hashes = bundle.files.map(({ hash }) => hash);
-    await this.#fleet.others(async (peer) => {
+    const spreading = this.#fleet.others(async (peer) => {
       const { value } = await peer.request("files.missing", { hashes }, { timeoutMs: askTimeoutMs });
       for (const hash of value.missing) {
         await peer.request("file.put", { hash }, { body: await this.#files.get(hash), timeoutMs: fileTimeoutMs });
       }
     });
+    // A node that would not take it, with a full disk perhaps, asks the others when it begins to work.
+    await spreading.catch(() => undefined);
   }
 
   /** Fetches what this node lacks of the bundle. What nobody has, whoever needs it will miss and say so. */
   async fetch(bundle: BundleRef): Promise<void> {
     const missing = await this.#files.missing(bundle.files.map(({ hash }) => hash));
     for (const hash of missing) {
-      for (const { number } of this.#fleet.nodes()) {
-        if (number !== this.#fleet.number && (await this.#fetchFrom(number, hash))) break;
-      }
+      for (const { number } of this.#fleet.elsewhere()) if (await this.#fetchFrom(number, hash)) break;
     }
   }
 

@@ -1,6 +1,7 @@
 import type { NatsConnection } from "@nats-io/transport-node";
 import { agentMethods, type AgentMethods, type NodeStatus } from "../../protocol/messages.ts";
 import { Peer } from "../../protocol/rpc.ts";
+import { FarcallError } from "../../spec/errors.ts";
 import { dialOverBroker, listenOnBroker } from "../../transport/broker.ts";
 import type { Transport } from "../../transport/transport.ts";
 
@@ -25,6 +26,8 @@ const sayEveryMs = 2_000;
 /** A node that has not been heard of for so long is taken to be away. */
 const awayAfterMs = 10_000;
 const dialTimeoutMs = 5_000;
+/** What it means that a node did not answer, as opposed to what it answered. */
+const unanswered = new Set<string>(["node.unreachable", "connection.lost", "timeout"]);
 
 export class Fleet implements AsyncDisposable {
   readonly #options: FleetOptions;
@@ -71,6 +74,11 @@ export class Fleet implements AsyncDisposable {
       .sort((a, b) => a.number - b.number);
   }
 
+  /** The same without this one. */
+  elsewhere(): NodeStatus[] {
+    return this.nodes().filter(({ number }) => number !== this.number);
+  }
+
   /** The agent on another node. Rejects with `node.unreachable`, or `connection.lost`. */
   async peer(number: number, signal?: AbortSignal): Promise<AgentPeer> {
     const before = await this.#peers.get(number)?.catch(() => undefined);
@@ -88,11 +96,20 @@ export class Fleet implements AsyncDisposable {
     return made;
   }
 
-  /** Asks every other node that is there, and leaves out those that do not answer. */
-  async others<T>(ask: (peer: AgentPeer, number: number) => Promise<T>): Promise<T[]> {
-    const numbers = this.nodes().flatMap(({ number }) => (number === this.number ? [] : [number]));
-    const answers = await Promise.allSettled(numbers.map(async (number) => ask(await this.peer(number), number)));
-    return answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : []));
+  /**
+   * Asks every other node that is there, and leaves out those that do not answer. Rejects with what one refused, once
+   * all have answered.
+   */
+  async others<T>(ask: (peer: AgentPeer) => Promise<T>): Promise<T[]> {
+    const asked = this.elsewhere().map(async ({ number }) => ask(await this.peer(number)));
+    const answers: T[] = [];
+    let refusal: { error: unknown } | undefined;
+    for (const answer of await Promise.allSettled(asked)) {
+      if (answer.status === "fulfilled") answers.push(answer.value);
+      else if (!isUnanswered(answer.reason)) refusal ??= { error: answer.reason };
+    }
+    if (refusal) throw refusal.error;
+    return answers;
   }
 
   /** Calls back when nodes have come or gone, or what they have to work with has changed. */
@@ -125,6 +142,10 @@ export class Fleet implements AsyncDisposable {
     this.#shape = shape;
     for (const listener of this.#listeners) listener();
   }
+}
+
+function isUnanswered(error: unknown): boolean {
+  return error instanceof FarcallError && unanswered.has(error.code);
 }
 
 function nodeWord(number: number): string {

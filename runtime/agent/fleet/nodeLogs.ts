@@ -54,6 +54,5 @@ export async function followNodeLog(
 
 /** The same of all other nodes that are there now. */
 export async function followNodeLogs(fleet: Fleet, run: RunId, options: NodeLogOptions): Promise<void> {
-  const others = fleet.nodes().filter(({ number }) => number !== fleet.number);
-  await Promise.all(others.map(({ number }) => followNodeLog(fleet, number, run, options)));
+  await Promise.all(fleet.elsewhere().map(({ number }) => followNodeLog(fleet, number, run, options)));
 }

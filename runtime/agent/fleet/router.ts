@@ -87,9 +87,9 @@ export class Router {
   async #ask(peer: AgentPeer, live: LiveCall, module: string): Promise<CallAnswer> {
     const { run, export: name, timeoutMs } = live.params;
     const params = { run, module, export: name, here: true, ...(timeoutMs === undefined ? {} : { timeoutMs }) };
-    const { value, body } = await peer.request("call", params, { body: live.body, signal: live }, (_item, itemBody) =>
-      live.send({}, itemBody),
-    );
+    // Once it is cancelled it is over when it is so there.
+    const options = { body: live.body, signal: live, onAbort: "wait" } as const;
+    const { value, body } = await peer.request("call", params, options, (_item, itemBody) => live.send({}, itemBody));
     return { result: value, body };
   }
 }
