@@ -38,8 +38,9 @@ export class Calls implements Workload {
     pool.add(this);
   }
 
+  /** A call that another node sent here is worked here, even where this one would have sent it elsewhere by now. */
   get maxReplicas(): number {
-    return this.#pool.share(null);
+    return Math.max(1, this.#pool.share(null));
   }
 
   get wanted(): number {

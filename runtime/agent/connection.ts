@@ -248,12 +248,13 @@ export class Connection {
       "map.create": async (params) => {
         this.#begin(params.run);
         const record = await maps.create(params, this);
-        for (const { number } of fleet?.elsewhere() ?? []) this.#follower?.followNode(params.run, number);
+        this.#follower?.beginEverywhere(params.run);
         return { result: { record } };
       },
       "map.take": async ({ run }) => {
-        this.#begin(run);
-        return { result: await maps.take(run, this) };
+        const result = await maps.take(run, this);
+        if (result.taken) this.#follower?.beginEverywhere(run);
+        return { result };
       },
       "map.leave": async ({ run }) => {
         maps.leave(run, this);

@@ -44,12 +44,16 @@ export class LogFollower {
     if (!this.#runs.has(run)) this.#runs.set(run, { position, reader: undefined, elsewhere: new Map() });
   }
 
+  /** The same for a run that may print on any node. */
+  beginEverywhere(run: RunId, position?: LogPosition): void {
+    this.begin(run, position);
+    for (const { number } of this.#options.fleet?.elsewhere() ?? []) this.followNode(run, number);
+  }
+
   /** Goes on with a run that another connection began, from where that one was. */
   resume(run: RunId, position: LogPosition): void {
-    this.begin(run, position);
+    this.beginEverywhere(run, position);
     this.#grown.add(run);
-    const { fleet } = this.#options;
-    for (const { number } of fleet?.elsewhere() ?? []) this.followNode(run, number);
   }
 
   async run(): Promise<void> {

@@ -31,7 +31,7 @@ export async function feedRest(
   if (endedAtMs !== null) return "ended";
   if (total !== null) return "sent";
   const rest = await takeFeed(session, run, signal);
-  if (!rest) return "busy";
+  if (typeof rest === "string") return rest;
   session.followed.begin(run);
   try {
     const chunks = chunkInputs(await open(), rest.accepted, rest.stored);

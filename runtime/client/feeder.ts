@@ -1,3 +1,4 @@
+import { hasEnded } from "../protocol/runState.ts";
 import { FarcallError } from "../spec/errors.ts";
 import type { InputChunk, InputRange } from "./inputs.ts";
 import { isConnectionLoss, pause } from "./loss.ts";
@@ -110,10 +111,12 @@ export interface Rest {
   stored: InputRange[];
 }
 
-/** The part of a map's inputs that is still to be sent; undefined while another process sends it. */
-export async function takeFeed(session: Asking, run: string, signal?: AbortSignal): Promise<Rest | undefined> {
+/** The part of a map's inputs that is still to be sent; `busy` while another process sends it. */
+export async function takeFeed(session: Asking, run: string, signal?: AbortSignal): Promise<Rest | "busy" | "ended"> {
   const { value } = await session.withRetry(() => session.request("map.take", { run }, { signal }), signal);
-  return value.taken ? { accepted: value.record.accepted, stored: value.stored } : undefined;
+  const { taken, stored, record } = value;
+  if (taken) return { accepted: record.accepted, stored };
+  return hasEnded(record.state) ? "ended" : "busy";
 }
 
 /** For whoever sent the inputs until the connection was lost: the agent may take that one for alive for a while. */
@@ -121,7 +124,8 @@ export async function takeFeedAgain(session: Asking, run: string, signal: AbortS
   for (let takes = 0; takes < maxTakes; takes++) {
     if (takes > 0) await pause(betweenTakesMs, signal);
     const rest = await takeFeed(session, run, signal);
-    if (rest) return rest;
+    if (rest === "ended") throw new FarcallError("run.state", `The run ${run} has ended.`);
+    if (rest !== "busy") return rest;
   }
   throw new FarcallError("run.mismatch", `Another process sends the inputs of the run ${run}.`, {
     hint: "Only one can send them. This one goes on when the other is closed and the run is resumed here.",

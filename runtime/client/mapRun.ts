@@ -1,5 +1,6 @@
 import type { MapSpec, RunRecord } from "../protocol/messages.ts";
 import { FarcallError } from "../spec/errors.ts";
+import { newRunId } from "../spec/names.ts";
 import type { Inputs } from "../spec/inputs.ts";
 import { Feeder, isEnded, leaveFeed, NotSent, type Rest, takeFeedAgain } from "./feeder.ts";
 import { chunkInputs } from "./inputs.ts";
@@ -33,6 +34,7 @@ export interface Progress {
  */
 export class MapRun<T> implements AsyncIterable<MapOutcome<T>>, AsyncDisposable {
   readonly id: string;
+  readonly #isNew: boolean;
   readonly #session: Session;
   readonly #mapper: StackMapper;
   readonly #spec: MapSpec;
@@ -45,7 +47,8 @@ export class MapRun<T> implements AsyncIterable<MapOutcome<T>>, AsyncDisposable 
 
   /** For `RemoteFunction.map`. With `ready` the module is on the cluster; inputs follow when it is. */
   constructor(options: {
-    id: string;
+    /** Of a run that may be there already; by default it is a new one. */
+    run: string | undefined;
     session: Session;
     spec: MapSpec;
     mapper: StackMapper;
@@ -53,7 +56,8 @@ export class MapRun<T> implements AsyncIterable<MapOutcome<T>>, AsyncDisposable 
     /** Makes sure that the agent has the code; again after it was replaced. */
     ready: () => Promise<unknown>;
   }) {
-    this.id = options.id;
+    this.id = options.run ?? newRunId();
+    this.#isNew = options.run === undefined;
     this.#session = options.session;
     this.#spec = options.spec;
     this.#mapper = options.mapper;
@@ -193,7 +197,8 @@ export class MapRun<T> implements AsyncIterable<MapOutcome<T>>, AsyncDisposable 
       this.#beginning.resolve();
       const { signal } = this.#stop;
       const again = () => takeFeedAgain(this.#session, this.id, signal);
-      const rest = accepted > 0 ? await this.#takeRest(again) : { accepted, stored: [] };
+      // Of a run that was there before, somebody else may be about to send the first inputs.
+      const rest = this.#isNew && accepted === 0 ? { accepted, stored: [] } : await this.#takeRest(again);
       await new Feeder(this.#session, this.id, again, signal).send(chunkInputs(inputs, rest.accepted, rest.stored));
     } catch (error) {
       this.#beginning.reject(error);

@@ -182,7 +182,7 @@ export class RemoteModule {
       ...(input === undefined ? {} : { input }),
     };
     return new MapRun<T>({
-      id: run ?? newRunId(),
+      run,
       session: this.#session,
       spec,
       mapper: this.mapper,
