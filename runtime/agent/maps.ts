@@ -13,6 +13,7 @@ import { hasEnded } from "../protocol/runState.ts";
 import { packCount } from "../protocol/pack.ts";
 import { type Incoming } from "../protocol/served.ts";
 import { fromFailure, toFailure } from "../protocol/failure.ts";
+import { hasEnded as isOver } from "../queue/jobState.ts";
 import type { JobRecord, JobState, MapQueue, NewChunk } from "../queue/mapQueue.ts";
 import type { ResolvedEnv } from "../spec/env.ts";
 import { FarcallError } from "../spec/errors.ts";
@@ -58,6 +59,7 @@ interface ActiveMap {
 }
 
 const endRetryMs = 1_000;
+const maxSeen = 10_000;
 /** More chunks than clients have on the way at a time. */
 const maxStoredApart = 10_000;
 /** Of the message of an error that ended a map. */
@@ -97,9 +99,11 @@ export class Maps {
 
   /** Takes up the maps that were running when the last agent ended. */
   async restore(): Promise<void> {
-    for (const job of await this.#options.queue.jobs()) {
-      if (job.state !== "run" && job.state !== "pause") {
-        await this.#noteEnded(job);
+    const { queue } = this.#options;
+    for (const head of await queue.jobs()) {
+      const job = isOver(head) ? undefined : await queue.job(head.id);
+      if (!job) {
+        await this.#noteEnded(head.id);
         continue;
       }
       const map = this.#track(job);
@@ -112,36 +116,48 @@ export class Maps {
     for (const { feed } of this.#active.values()) feed?.refill();
   }
 
-  /** Follows what became of a map, here or on another node: one that was begun there, went on, paused or ended. */
+  /**
+   * Follows what became of a map, here or on another node: one that was begun there, went on, paused or ended. It is
+   * told of every change, so while nothing of the kind has happened it looks at what is in memory alone.
+   */
   async #look(run: RunId): Promise<void> {
     const { queue } = this.#options;
-    const known = this.#active.get(run);
-    if (!known && this.#seen.has(run)) return;
+    if (!this.#active.has(run) && this.#seen.has(run)) return;
     try {
-      const job = await queue.job(run);
+      const head = await queue.head(run);
+      if (!head) return;
+      const known = this.#active.get(run)?.job;
+      const isKnown = known && head.revision <= known.revision && head.total === known.total;
+      const job = isKnown ? known : await queue.job(run);
       if (!job) return;
-      if (job.state !== "run" && job.state !== "pause") {
-        this.#seen.add(run);
+      if (isOver(job)) {
+        this.#see(run);
         const map = this.#active.get(run);
-        if (!map) await this.#noteEnded(job);
+        if (!map) await this.#noteEnded(run);
         else if (!map.ending) await this.#leave(map, job);
         return;
       }
       const map = this.#active.get(run) ?? this.#track(job);
-      if (job.revision > map.job.revision || job.total !== map.job.total) map.job = job;
-      if (job.state === "run" && !map.feed && !map.loading && !map.ending) await this.#begin(map);
+      if (!isKnown) map.job = job;
+      if (map.job.state === "run" && !map.feed && !map.loading && !map.ending) await this.#begin(map);
       await this.#checkEnd(run);
     } catch {
       // The queue cannot say now; it tells of the next change.
     }
   }
 
+  /** What is forgotten here is looked at once more when something still comes of it. */
+  #see(run: RunId): void {
+    if (this.#seen.size >= maxSeen) this.#seen.clear();
+    this.#seen.add(run);
+  }
+
   /** Records a map that ended while this node was away, so that it is listed here as on the others. */
-  async #noteEnded(job: JobRecord): Promise<void> {
+  async #noteEnded(run: RunId): Promise<void> {
     const { runs } = this.#options;
-    const stored = runs.get(job.id);
+    const stored = runs.get(run);
     if (stored && hasEnded(stored.state)) return;
-    runs.save({ ...(await this.record(job.id)), endedAtMs: Date.now() });
+    runs.save({ ...(await this.record(run)), endedAtMs: Date.now() });
   }
 
   /** Gives up a map that another node has ended. */
@@ -179,7 +195,7 @@ export class Maps {
       existing ??
       (await this.#options.queue.createJob({ id: run, spec: JSON.stringify(spec), createdAtMs: Date.now() }));
     this.#options.runs.saveBundle(spec.module.bundle);
-    const map = this.#active.get(run) ?? (job.state === "run" || job.state === "pause" ? this.#track(job) : undefined);
+    const map = this.#active.get(run) ?? (isOver(job) ? undefined : this.#track(job));
     if (map) {
       map.feeders.add(feeder);
       if (!map.feed) await this.#begin(map);
@@ -322,9 +338,9 @@ export class Maps {
     let from = query.from;
     while (!signal.aborted) {
       const version = this.#changes.version(run);
-      const job = await queue.job(run);
+      const job = await queue.head(run);
       if (!job) throw new FarcallError("run.unknown", `There is no run ${run}.`);
-      const mayGrow = follow && (job.state === "run" || job.state === "pause");
+      const mayGrow = follow && !isOver(job);
       const page = await queue.outcomes(run, { order, from, limit: pageRanges, limitBytes: pageBytes, errorsOnly });
       let sent = 0;
       for (const { lo, count, sequence, body } of page.ranges) {
@@ -480,7 +496,7 @@ export class Maps {
     const job = await this.#options.queue.job(map.job.id);
     if (!job) return false;
     map.job = job;
-    const goesOn = job.state === "run" || job.state === "pause";
+    const goesOn = !isOver(job);
     if (!goesOn) map.error = errorOf(job);
     return goesOn;
   }

@@ -4,7 +4,8 @@
  * chunks and not at who was woken before, a claim that is aborted after it was woken takes no turn away.
  */
 import type { ClaimOptions, Lease } from "./mapQueue.ts";
-import { hasEnded, type Job } from "./sqliteJobs.ts";
+import { hasEnded } from "./jobState.ts";
+import type { Job } from "./sqliteJobs.ts";
 import type { TakenChunk } from "./sqliteWork.ts";
 import type { WriteBatch } from "./writeBatch.ts";
 
@@ -73,7 +74,7 @@ export class Claims {
   /** To be called after every batch. */
   wake(): void {
     for (const [job, line] of this.#waiting) {
-      if (hasEnded(job)) {
+      if (hasEnded(job.tally)) {
         this.#waiting.delete(job);
         for (const claim of line) claim.answer([]);
         continue;
@@ -100,7 +101,7 @@ export class Claims {
       done: (taken) => {
         // Runs in the same turn as `work`, so nobody can have aborted the claim in between.
         if (!this.#open.has(claim)) return;
-        if (taken.length > 0 || claim.over || hasEnded(claim.job)) claim.answer(taken.map(this.#lease));
+        if (taken.length > 0 || claim.over || hasEnded(claim.job.tally)) claim.answer(taken.map(this.#lease));
         else this.#enterLine(claim);
       },
       failed: claim.fail,

@@ -62,8 +62,11 @@ export interface MapQueue {
 
   job(job: RunId): Promise<JobRecord | undefined>;
 
+  /** Where a job stands. Unlike for its whole record, nothing is read for that. */
+  head(job: RunId): Promise<JobHead | undefined>;
+
   /** All jobs, oldest first. */
-  jobs(): Promise<JobRecord[]>;
+  jobs(): Promise<JobHead[]>;
 
   /** Forgets an ended job and its outcomes. */
   deleteJob(job: RunId): Promise<void>;
@@ -85,12 +88,17 @@ export interface JobSpec {
   createdAtMs: number;
 }
 
-export interface JobRecord extends JobSpec {
+export interface JobHead {
+  id: RunId;
+  createdAtMs: number;
   state: JobState;
   /** Raised by one at every change of state. */
   revision: number;
   /** Number of inputs, once the input is closed. */
   total: number | undefined;
+}
+
+export interface JobRecord extends JobHead, JobSpec {
   /** Inputs stored so far, counted without gaps from index 0: where a client that comes back goes on. */
   accepted: number;
   /** What whoever set the state had to say of it, if anything. */

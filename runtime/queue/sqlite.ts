@@ -9,7 +9,7 @@ import { Deadlines } from "./deadlines.ts";
 import type * as port from "./mapQueue.ts";
 import { checkChunks, checkSettlement } from "./settlement.ts";
 import { openDatabase } from "./sqliteDatabase.ts";
-import { hasEnded } from "./sqliteJobs.ts";
+import { hasEnded } from "./jobState.ts";
 import { addChunks, byteLength, closeInput, deleteJob, setState } from "./sqliteJobRules.ts";
 import { SqliteStore } from "./sqliteStore.ts";
 import type { TakenChunk } from "./sqliteWork.ts";
@@ -114,7 +114,7 @@ export class SqliteQueue implements port.MapQueue {
     this.#checkOpen();
     const { jobs, work } = this.#store;
     const job = jobs.get(lease.job);
-    if (job === undefined || hasEnded(job) || !this.#deadlines.has(lease.token)) return false;
+    if (job === undefined || hasEnded(job.tally) || !this.#deadlines.has(lease.token)) return false;
     if (!this.#store.read(() => work.isHeld(lease))) return false;
     this.#deadlines.set(lease.token, this.#leaseMs);
     return true;
@@ -163,10 +163,17 @@ export class SqliteQueue implements port.MapQueue {
     return job && this.#store.read(() => jobs.record(job));
   }
 
-  async jobs(): Promise<port.JobRecord[]> {
+  async head(id: RunId): Promise<port.JobHead | undefined> {
     this.#checkOpen();
     const { jobs } = this.#store;
-    return this.#store.read(() => jobs.all().map((job) => jobs.record(job)));
+    const job = jobs.get(id);
+    return job && jobs.head(job);
+  }
+
+  async jobs(): Promise<port.JobHead[]> {
+    this.#checkOpen();
+    const { jobs } = this.#store;
+    return jobs.all().map((job) => jobs.head(job));
   }
 
   /** Forgetting a job that is unknown does nothing. Throws `run.state` for one that has not ended. */

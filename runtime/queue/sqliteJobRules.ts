@@ -1,7 +1,8 @@
 /** What may become of a job: each function checks and then changes it, inside a transaction. */
 import { FarcallError } from "../spec/errors.ts";
 import type { JobState, NewChunk } from "./mapQueue.ts";
-import { hasEnded, type Job } from "./sqliteJobs.ts";
+import { hasEnded } from "./jobState.ts";
+import type { Job } from "./sqliteJobs.ts";
 import type { SqliteStore } from "./sqliteStore.ts";
 
 export function addChunks(
@@ -10,7 +11,7 @@ export function addChunks(
   chunks: readonly NewChunk[],
   maxPendingBytes: number,
 ): void {
-  if (hasEnded(job)) throw stateError(job, "takes no more inputs");
+  if (hasEnded(job.tally)) throw stateError(job, "takes no more inputs");
   if (job.tally.total !== undefined) throw stateError(job, `takes no more inputs: it was closed at ${job.tally.total}`);
   const fresh = inputs.fresh(job, chunks);
   if (fresh.length === 0) return;
@@ -29,7 +30,7 @@ export function addChunks(
 export function closeInput({ jobs }: SqliteStore, job: Job, total: number): void {
   const { accepted, inputEnd, total: before } = job.tally;
   if (before === total) return;
-  if (hasEnded(job)) throw stateError(job, "cannot be closed");
+  if (hasEnded(job.tally)) throw stateError(job, "cannot be closed");
   if (before === undefined && accepted === total && inputEnd === total) {
     jobs.touch(job).total = total;
     return;
@@ -47,7 +48,7 @@ export function setState(
   job: Job,
   { to, revision, note }: { to: JobState; revision: number; note: string | undefined },
 ): number {
-  if (hasEnded(job)) throw stateError(job, `cannot become ${to}`);
+  if (hasEnded(job.tally)) throw stateError(job, `cannot become ${to}`);
   if (job.tally.revision !== revision) {
     throw stateError(job, `cannot become ${to}: it is at revision ${job.tally.revision}, not ${revision}`);
   }
@@ -64,7 +65,7 @@ export function setState(
 }
 
 export function deleteJob({ jobs, sweep }: SqliteStore, job: Job): void {
-  if (!hasEnded(job)) throw stateError(job, "cannot be deleted before it has ended");
+  if (!hasEnded(job.tally)) throw stateError(job, "cannot be deleted before it has ended");
   jobs.remove(job);
   sweep.add(job.key, true);
 }

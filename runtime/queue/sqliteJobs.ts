@@ -4,7 +4,8 @@
  */
 import { FarcallError } from "../spec/errors.ts";
 import type { RunId } from "../spec/names.ts";
-import type { JobRecord, JobSpec, JobState } from "./mapQueue.ts";
+import { hasEnded } from "./jobState.ts";
+import type { JobHead, JobRecord, JobSpec, JobState } from "./mapQueue.ts";
 import type { Database, Statement } from "./sqliteDatabase.ts";
 import { noteSchema, phases } from "./sqliteSchema.ts";
 
@@ -35,10 +36,6 @@ export interface Job {
   readonly id: RunId;
   readonly createdAtMs: number;
   tally: Tally;
-}
-
-export function hasEnded({ tally: { state } }: Job): boolean {
-  return state !== "run" && state !== "pause";
 }
 
 const newTally: Tally = {
@@ -100,7 +97,7 @@ export class JobTable {
     for (const { key, id, createdAtMs, job: _, ...stored } of rows) {
       const job: Job = { key, id, createdAtMs, tally: { ...stored, total: stored.total ?? undefined } };
       this.#enter(job);
-      if (hasEnded(job)) continue;
+      if (hasEnded(job.tally)) continue;
       const freed = Number(free.run(phases.ready, key, phases.ready).changes);
       if (freed === 0) continue;
       const tally = this.touch(job);
@@ -140,10 +137,14 @@ export class JobTable {
     return bytes;
   }
 
-  record({ id, key, createdAtMs, tally: { state, revision, total, accepted } }: Job): JobRecord {
-    const spec = this.#selectSpec.get(key)?.["spec"];
-    const note = this.#selectNote.get(key)?.["text"] as string | undefined;
-    return { id, spec: String(spec), createdAtMs, state, revision, total, accepted, note };
+  head({ id, createdAtMs, tally: { state, revision, total } }: Job): JobHead {
+    return { id, createdAtMs, state, revision, total };
+  }
+
+  record(job: Job): JobRecord {
+    const spec = this.#selectSpec.get(job.key)?.["spec"];
+    const note = this.#selectNote.get(job.key)?.["text"] as string | undefined;
+    return { ...this.head(job), spec: String(spec), accepted: job.tally.accepted, note };
   }
 
   /** The tally of a job, to be changed. Inside a transaction only. */
@@ -213,7 +214,7 @@ export class JobTable {
   #enter(job: Job): void {
     this.#jobs.set(job.id, job);
     this.#byKey.set(job.key, job);
-    if (!hasEnded(job)) this.#live.add(job);
+    if (!hasEnded(job.tally)) this.#live.add(job);
   }
 
   #forget(job: Job): void {

@@ -9,7 +9,8 @@
 import { FarcallError } from "../spec/errors.ts";
 import type { Lease, NewChunk, ResultRange, Settlement } from "./mapQueue.ts";
 import type { Database, Statement } from "./sqliteDatabase.ts";
-import { hasEnded, type Job, type JobTable, type Tally } from "./sqliteJobs.ts";
+import { hasEnded } from "./jobState.ts";
+import type { Job, JobTable, Tally } from "./sqliteJobs.ts";
 import { phases } from "./sqliteSchema.ts";
 
 interface ChunkRow {
@@ -109,7 +110,7 @@ export class Work {
   /** Makes a leased chunk ready again, or after a delay; false when the lease is not held. */
   giveBack(lease: Lease, delayed: boolean): boolean {
     const job = this.#jobs.get(lease.job);
-    if (job === undefined || hasEnded(job) || !this.isHeld(lease)) return false;
+    if (job === undefined || hasEnded(job.tally) || !this.isHeld(lease)) return false;
     const tally = this.#jobs.touch(job);
     this.#setPhase.run(delayed ? phases.delayed : phases.ready, parseToken(lease.token).id);
     tally.leased -= lease.chunk.count;
@@ -124,7 +125,7 @@ export class Work {
       const { id, attempt } = parseToken(token);
       const row = this.#selectChunk.get(id) as ChunkRow | undefined;
       const job = row && this.#jobs.byKey(row.job);
-      if (row === undefined || job === undefined || hasEnded(job)) continue;
+      if (row === undefined || job === undefined || hasEnded(job.tally)) continue;
       if (row.attempt !== attempt || row.phase === phases.ready) continue;
       const tally = this.#jobs.touch(job);
       this.#setPhase.run(phases.ready, id);
@@ -139,7 +140,7 @@ export class Work {
     const job = this.#jobs.get(lease.job);
     const { id } = parseToken(lease.token);
     const row = this.#chunkOf(lease, id);
-    if (job === undefined || row === undefined || hasEnded(job)) return "already";
+    if (job === undefined || row === undefined || hasEnded(job.tally)) return "already";
     const tally = this.#jobs.touch(job);
     this.#deleteChunk.run(id);
     this.#deleteBody.run(id);

@@ -6,6 +6,7 @@ import { packOutcomes, packValues } from "../../runtime/protocol/pack.ts";
 import { Connection } from "../../runtime/queue/jetstream/connection.ts";
 import { JetStreamQueue, type JetStreamQueueOptions } from "../../runtime/queue/jetstream/queue.ts";
 import { sweepWork } from "../../runtime/queue/jetstream/sweep.ts";
+import { until } from "../support/home.ts";
 import { looseLink } from "../support/loose.ts";
 import { sharedBroker } from "../support/natsServer.ts";
 import { chunk, chunks, claimOne, drain, newJob, readOutcomes, settleWhole } from "../support/queueData.ts";
@@ -131,6 +132,69 @@ describe("a distributed queue", () => {
     expect(await drain(other, id)).toBe(2);
     await expect.poll(async () => (await queue.outcomes(id, query)).ranges.length).toBe(2);
     expect((await queue.outcomes(id, query)).epoch).not.toBe(epoch);
+  });
+
+  test("reads nothing of the outcomes that its stream had before it began anew", async () => {
+    const dir = newDir();
+    const limits = { duplicateWindowMs: 100 } as Partial<JetStreamQueueOptions>;
+    const [queue, other] = [await start(limits, dir), await start(limits, dir)];
+    const id = await newJob(queue);
+    const outcome = async (text: string) => {
+      await queue.addChunks(id, [chunk(0, 1)]);
+      await settleWhole(queue, await claimOne(queue, id, longMs), text);
+      const [read] = await until(
+        () => readOutcomes(other, id, { order: "index" }),
+        (all) => all.length > 0,
+      );
+      return Buffer.from(read!.body).toString();
+    };
+    expect(await outcome("before")).toContain("before");
+    await using manager = await manage();
+    await manager.streams.delete("RES");
+    for (const each of [queue, other])
+      await expect.poll(async () => (await each.job(id))?.accepted, { timeout: 10_000 }).toBe(0);
+    expect(await outcome("afterwards")).toContain("afterwards");
+  });
+
+  test("gives all outcomes of a job that is done, also those that come after the word that it is", async () => {
+    const dir = newDir();
+    const [queue, other] = [await start({}, dir), await start({}, dir)];
+    const id = await newJob(queue);
+    await queue.addChunks(id, chunks(2, 1));
+    await settleWhole(queue, await claimOne(queue, id, longMs));
+    await queue.closeInput(id, 2);
+    await queue.setState(id, "done", 1);
+    const reading = readOutcomes(other, id, { order: "index" });
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    await using manager = await manage();
+    const { subjects = {} } = (await manager.streams.info("RES", { subjects_filter: "r.>" })).state;
+    const [stored] = Object.keys(subjects).filter((subject) => subject.includes(id));
+    const message = await manager.streams.getMessage("RES", { last_by_subj: stored! });
+    const missing = stored!.endsWith(".0-0") ? "1-0" : "0-0";
+    await manager.publisher.publish(stored!.replace(/\d+-0$/, missing), message!.data, { headers: message!.header });
+    expect((await reading).map(({ lo }) => lo)).toEqual([0, 1]);
+  });
+
+  test("fetches what is too large for a message once for all that is read of it", async () => {
+    const queue = await start();
+    const id = await newJob(queue);
+    const count = 40;
+    await queue.addChunks(id, [chunk(0, count)]);
+    const bodyOf = (lo: number) => packOutcomes([{ ok: true, attempts: 1, bytes: Buffer.alloc(30_000, `${lo}`) }]);
+    const results = Array.from({ length: count }, (_, lo) => ({ lo, count: 1, errors: 0, body: bodyOf(lo) }));
+    await queue.settle(await claimOne(queue, id, longMs), { results, children: [] });
+    const nats = await connect({ servers });
+    let fetched = 0;
+    nats.subscribe("$JS.API.DIRECT.GET.BLOB.>", { callback: () => void fetched++ });
+    await nats.flush();
+    for (const limit of [1, 7]) {
+      const read = await readOutcomes(queue, id, { order: "index", limit });
+      const bodies = [read, results].map((ranges) => Buffer.concat(ranges.map(({ body }) => body)));
+      expect(bodies[0]!.equals(bodies[1]!)).toBe(true);
+    }
+    // Its 1.2 MB are three pieces.
+    await expect.poll(() => fetched).toBe(3);
+    await nats.close();
   });
 
   test("keeps inputs and outcomes that are larger than a message", async () => {

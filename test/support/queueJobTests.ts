@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { newRunId } from "../../runtime/spec/names.ts";
 import { chunk, chunks, claimOne, drain, newJob, readOutcomes, settleWhole } from "./queueData.ts";
 import { type OpenQueue, queueFixture } from "./queueFixture.ts";
 
@@ -19,7 +20,12 @@ export function queueJobTests(open: OpenQueue): void {
       total: undefined,
       accepted: 0,
     });
-    expect(await queue.jobs()).toEqual([again]);
+    const { spec: _, accepted: __, note: ___, ...head } = again;
+    expect(await queue.jobs()).toEqual([head]);
+    expect(await queue.head(id)).toEqual(head);
+    await queue.setState(id, "pause", 1);
+    expect(await queue.head(id)).toEqual({ ...head, state: "pause", revision: 2 });
+    expect(await queue.head(newRunId())).toBeUndefined();
   });
 
   test("jobs are listed oldest first", async () => {
@@ -327,6 +333,7 @@ export function queueJobTests(open: OpenQueue): void {
     await settleWhole(first, await claimOne(first, id), "kept", 1);
     await first.setState(ended, "failed", 1);
     const jobs = await first.jobs();
+    const job = await first.job(id);
     const counts = await first.counts(id);
     const outcomes = await readOutcomes(first, id, { order: "index" });
     await first.close();
@@ -335,6 +342,7 @@ export function queueJobTests(open: OpenQueue): void {
 
     const second = await start({}, dir);
     expect(await second.jobs()).toEqual(jobs);
+    expect(await second.job(id)).toEqual(job);
     expect(await second.counts(id)).toEqual(counts);
     expect(await readOutcomes(second, id, { order: "index" })).toEqual(outcomes);
     await second.addChunks(id, [chunk(0, 4), chunk(12, 8)]);

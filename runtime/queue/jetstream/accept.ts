@@ -7,6 +7,7 @@ import type { NewChunk } from "../mapQueue.ts";
 import { inlineBytes, putBlob } from "./blobs.ts";
 import type { Connection } from "./connection.ts";
 import { acceptedHeader, type Arriving, type Job, writeAccepted } from "./job.ts";
+import { inLanes } from "./lanes.ts";
 import { storeOnce, storeWork } from "./store.ts";
 import { streams, subjects } from "./streams.ts";
 import { chunkId, type WorkChunk, workHeaders } from "./work.ts";
@@ -59,11 +60,8 @@ async function store(connection: Connection, meter: WorkMeter, job: Job, fresh: 
       ready.push(await withBlob(connection, job.key, { lo, count, body, deaths, depth: 0 }));
     }
     // What is sent over one connection is stored in the order in which it is sent.
-    let next = 0;
-    const lane = async (): Promise<void> => {
-      while (next < ready.length) await send(connection, job.key, subjects.fresh(job.key), ready[next++]!);
-    };
-    await Promise.all(Array.from({ length: Math.min(storedAtOnce, ready.length) }, lane));
+    const subject = subjects.fresh(job.key);
+    await inLanes(0, ready.length, storedAtOnce, (at) => send(connection, job.key, subject, ready[at]!));
   } finally {
     meter.arrived(bytes);
   }

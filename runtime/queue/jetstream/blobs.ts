@@ -3,15 +3,26 @@
  * twice stores it once. A piece carries its own hash, which whoever reads it checks.
  */
 import { createHash } from "node:crypto";
-import { headers } from "@nats-io/transport-node";
+import { headers, type MsgHdrs } from "@nats-io/transport-node";
 import { FarcallError } from "../../spec/errors.ts";
 import type { Connection } from "./connection.ts";
+import { inLanes } from "./lanes.ts";
 import { blobAt, storeOnce } from "./store.ts";
 import { streams, subjects } from "./streams.ts";
 
 export interface BlobRef {
   hash: string;
   bytes: number;
+}
+
+/** Names, in the header of a message, what lies apart. */
+export function setBlob(head: MsgHdrs, { hash, bytes }: BlobRef): void {
+  head.set("Blob", `${hash} ${bytes}`);
+}
+
+export function blobOf(head: MsgHdrs | undefined): BlobRef | undefined {
+  const [hash, bytes] = (head?.get("Blob") ?? "").split(" ");
+  return hash ? { hash, bytes: Number(bytes) } : undefined;
 }
 
 /** The largest body that goes into a message; the broker takes 1 MiB with headers. */
@@ -26,7 +37,7 @@ export async function putBlob(
   body: Uint8Array,
 ): Promise<BlobRef> {
   const blob = { hash: hashOf(body), bytes: body.byteLength };
-  await eachPiece(blob, async (piece) => {
+  await eachPiece(0, blob.bytes, async (piece) => {
     const data = body.subarray(piece * pieceBytes, (piece + 1) * pieceBytes);
     const head = headers();
     head.set("Hash", hashOf(data));
@@ -35,47 +46,41 @@ export async function putBlob(
   return blob;
 }
 
-/** Reads bytes `from` up to, not including, `to`. Throws `queue.corrupt` when they are missing or not what they were. */
-export async function readBlob(
-  connection: Connection,
-  key: string,
-  kind: "i" | "o",
-  blob: BlobRef,
-  from = 0,
-  to = blob.bytes,
+/** Reads the whole. Throws `queue.corrupt` when some of it is missing or not what it was. */
+export function readBlob(connection: Connection, key: string, kind: "i" | "o", blob: BlobRef): Promise<Buffer> {
+  return readPieces(0, blob.bytes, (piece) => readPiece(connection, key, kind, blob, piece));
+}
+
+/** Bytes `from` up to, not including, `to`, out of the pieces that hold them. */
+export async function readPieces(
+  from: number,
+  to: number,
+  read: (piece: number) => Promise<Uint8Array>,
 ): Promise<Buffer> {
   const body = Buffer.allocUnsafe(to - from);
-  await eachPiece(
-    blob,
-    async (piece) => {
-      const stored = await blobAt(connection, subjects.blob(key, kind, blob.hash, piece));
-      if (stored === undefined || hashOf(stored.data) !== stored.header.get("Hash")) {
-        throw new FarcallError(
-          "queue.corrupt",
-          `Part ${piece} of ${blob.hash} is ${stored ? "damaged" : "missing"} in the queue.`,
-        );
-      }
-      const begin = piece * pieceBytes;
-      const data = stored.data.subarray(Math.max(0, from - begin), to - begin);
-      body.set(data, Math.max(0, begin - from));
-    },
-    Math.floor(from / pieceBytes),
-    Math.ceil(to / pieceBytes),
-  );
+  await eachPiece(from, to, async (piece) => {
+    const begin = piece * pieceBytes;
+    const data = (await read(piece)).subarray(Math.max(0, from - begin), to - begin);
+    body.set(data, Math.max(0, begin - from));
+  });
   return body;
 }
 
-async function eachPiece(
-  { bytes }: BlobRef,
-  work: (piece: number) => Promise<void>,
-  first = 0,
-  end = Math.ceil(bytes / pieceBytes),
-): Promise<void> {
-  let next = first;
-  const lane = async (): Promise<void> => {
-    while (next < end) await work(next++);
-  };
-  await Promise.all(Array.from({ length: piecesAtOnce }, lane));
+export async function readPiece(
+  connection: Connection,
+  key: string,
+  kind: "i" | "o",
+  { hash }: BlobRef,
+  piece: number,
+): Promise<Uint8Array> {
+  const stored = await blobAt(connection, subjects.blob(key, kind, hash, piece));
+  if (stored && hashOf(stored.data) === stored.header.get("Hash")) return stored.data;
+  const what = stored ? "damaged" : "missing";
+  throw new FarcallError("queue.corrupt", `Part ${piece} of ${hash} is ${what} in the queue.`);
+}
+
+function eachPiece(from: number, to: number, work: (piece: number) => Promise<void>): Promise<void> {
+  return inLanes(Math.floor(from / pieceBytes), Math.ceil(to / pieceBytes), piecesAtOnce, work);
 }
 
 function hashOf(bytes: Uint8Array): string {

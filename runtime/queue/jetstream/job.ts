@@ -13,6 +13,7 @@ import { Tail, type TailMessage } from "./tail.ts";
 
 /** How long a reader waits for what this process has stored itself to come round. */
 const ownMs = 5_000;
+const againMs = 100;
 
 export interface Arriving extends Range {
   stored: Promise<void>;
@@ -60,10 +61,21 @@ export class Job {
    * Waits until the index of a job that has ended holds all its outcomes. That a job has ended may be heard before the
    * last outcomes that others stored; after it there are none.
    */
-  whole(): Promise<void> {
-    this.#whole ??= this.sync();
+  whole({ state, total }: Pick<StoredJob, "state" | "total">): Promise<void> {
+    this.#whole ??= this.#readWhole(state === "done" ? (total ?? 0) : 0);
     this.#whole.catch(() => (this.#whole = undefined));
     return this.#whole;
+  }
+
+  /** `count` inputs are known to have an outcome. */
+  async #readWhole(count: number): Promise<void> {
+    const giveUpAtMs = performance.now() + ownMs;
+    await this.sync();
+    // A leader that was one until a moment ago may not have the last. What is lost for good is not waited for again.
+    while (this.index.settledCount < count && performance.now() < giveUpAtMs) {
+      await this.#connection.pause(againMs);
+      await this.sync();
+    }
   }
 
   /** Waits until the index holds all that is stored. */

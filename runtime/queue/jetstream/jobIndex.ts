@@ -29,17 +29,22 @@ const noChildren: readonly SettledChild[] = [];
 
 export const firstSequenceOf = (message: number): number => message * sequencesEach;
 
+let made = 0;
+
 export class JobIndex {
+  /** Of this index among all of this process: a job that is read anew has another one. */
+  readonly number = made++;
   readonly inputs = new Ranges<Range>();
   readonly outcomes = new Ranges<IndexedRange>();
   /** By sequence. */
   readonly settledOrder: IndexedRange[] = [];
   /** Inputs from index 0 on without a gap. */
   accepted = 0;
+  /** Inputs with an outcome. */
+  settledCount = 0;
   /** Of the newest message with an outcome. */
   newest = 0;
   #inputCount = 0;
-  #settledCount = 0;
   #errorCount = 0;
   readonly #settled = new Map<string, readonly SettledChild[]>();
 
@@ -65,7 +70,7 @@ export class JobIndex {
     for (const [position, { lo, count, errors, at, bytes }] of settled.results.entries()) {
       const range = { lo, count, errors, at, bytes, message, sequence: firstSequenceOf(sequence) + position };
       this.outcomes.insert(range);
-      this.#settledCount += count;
+      this.settledCount += count;
       this.#errorCount += errors;
       let place = this.settledOrder.length;
       while (place > 0 && this.settledOrder[place - 1]!.sequence > range.sequence) place--;
@@ -92,8 +97,8 @@ export class JobIndex {
   }
 
   counts(leased: number, ended: boolean): JobCounts {
-    const open = ended ? 0 : Math.max(0, this.#inputCount - this.#settledCount);
+    const open = ended ? 0 : Math.max(0, this.#inputCount - this.settledCount);
     const inHand = Math.min(open, leased);
-    return { pending: open - inHand, leased: inHand, settled: this.#settledCount, errors: this.#errorCount };
+    return { pending: open - inHand, leased: inHand, settled: this.settledCount, errors: this.#errorCount };
   }
 }

@@ -3,7 +3,8 @@ import { FarcallError } from "../../spec/errors.ts";
 import type { RunId } from "../../spec/names.ts";
 import type { JobState } from "../mapQueue.ts";
 import type { JobIndex } from "./jobIndex.ts";
-import { hasEnded, type StoredJob } from "./records.ts";
+import { hasEnded } from "../jobState.ts";
+import type { StoredJob } from "./records.ts";
 
 export function checkTakesInput(record: StoredJob): void {
   if (hasEnded(record)) throw stateError(record, "takes no more inputs");

@@ -15,7 +15,8 @@ import { consumerNames, keyOfConsumer, Leases } from "./leases.ts";
 import { Listeners } from "./listeners.ts";
 import { OutcomeBodies } from "./outcomeBodies.ts";
 import { Pulls } from "./pulls.ts";
-import { hasEnded, Records, type StoredJob } from "./records.ts";
+import { hasEnded } from "../jobState.ts";
+import { Records, type StoredJob } from "./records.ts";
 import { ensureStreams, type StreamOptions, streams } from "./streams.ts";
 import { removeOutcomes, removeWork, sweepWork } from "./sweep.ts";
 import { parseDelivery } from "./work.ts";
@@ -225,7 +226,6 @@ export class Jobs {
   async #reload(): Promise<void> {
     await this.records.reload();
     await Promise.all([...this.#open.values()].map(({ job }) => job.reload()));
-    this.bodies.clear();
     for (const { job } of this.#open.values()) this.changed(job.id);
   }
 

@@ -1,10 +1,12 @@
 /** Bodies of outcomes, read by where they lie. Those read or stored last are kept. */
 import { FarcallError } from "../../spec/errors.ts";
-import { readBlob } from "./blobs.ts";
+import { readPiece, readPieces } from "./blobs.ts";
 import type { Connection } from "./connection.ts";
-import type { IndexedRange } from "./jobIndex.ts";
-import { messageAt } from "./store.ts";
 import { asQueueError } from "./failures.ts";
+import type { IndexedRange, JobIndex } from "./jobIndex.ts";
+import { KeptBytes } from "./keptBytes.ts";
+import { inLanes } from "./lanes.ts";
+import { messageAt } from "./store.ts";
 import { streams } from "./streams.ts";
 
 const keptBytes = 32 * 1024 * 1024;
@@ -18,61 +20,35 @@ const behindAgainMs = 50;
 
 export class OutcomeBodies {
   readonly #connection: Connection;
-  /** By key and sequence, the one used last at the end. */
-  readonly #kept = new Map<string, Promise<Uint8Array>>();
-  readonly #sizes = new Map<string, number>();
-  #bytes = 0;
+  readonly #kept = new KeptBytes(keptBytes);
 
   constructor(connection: Connection) {
     this.#connection = connection;
   }
 
-  keep(key: string, sequence: number, body: Uint8Array): void {
-    this.#hold(`${key}.${sequence}`, Promise.resolve(body), body.byteLength);
+  keep(index: JobIndex, sequence: number, body: Uint8Array): void {
+    this.#kept.keep(nameOf(index, sequence), body);
   }
 
-  /** The bodies of ranges, in their order. */
-  async read(key: string, ranges: readonly IndexedRange[]): Promise<Uint8Array[]> {
+  /** The bodies of ranges of an index, in their order. */
+  async read(key: string, index: JobIndex, ranges: readonly IndexedRange[]): Promise<Uint8Array[]> {
     const bodies = new Array<Uint8Array>(ranges.length);
-    let next = 0;
-    const lane = async (): Promise<void> => {
-      while (next < ranges.length) {
-        const at = next++;
-        bodies[at] = await this.#readOne(key, ranges[at]!);
-      }
-    };
-    await Promise.all(Array.from({ length: Math.min(readAtOnce, ranges.length) }, lane));
+    await inLanes(0, ranges.length, readAtOnce, async (at) => {
+      bodies[at] = await this.#readOne(key, index, ranges[at]!);
+    });
     return bodies;
   }
 
-  /** Sequences mean something else from now on. */
-  clear(): void {
-    this.#kept.clear();
-    this.#sizes.clear();
-    this.#bytes = 0;
-  }
-
-  async #readOne(key: string, { message, at, bytes }: IndexedRange): Promise<Uint8Array> {
-    if (message.blob) return readBlob(this.#connection, key, "o", message.blob, at, at + bytes);
+  async #readOne(key: string, index: JobIndex, { message, at, bytes }: IndexedRange): Promise<Uint8Array> {
+    const { blob, sequence } = message;
     if (bytes === 0) return new Uint8Array(0);
-    return (await this.#message(key, message.sequence)).subarray(at, at + bytes);
-  }
-
-  #message(key: string, sequence: number): Promise<Uint8Array> {
-    const id = `${key}.${sequence}`;
-    const kept = this.#kept.get(id);
-    if (kept) {
-      this.#kept.delete(id);
-      this.#kept.set(id, kept);
-      return kept;
+    if (blob) {
+      return readPieces(at, at + bytes, (piece) =>
+        this.#kept.get(`${key} ${blob.hash} ${piece}`, () => readPiece(this.#connection, key, "o", blob, piece)),
+      );
     }
-    const reading = this.#fetch(sequence);
-    this.#hold(id, reading, 0);
-    reading.then(
-      (body) => this.#kept.get(id) === reading && this.#hold(id, reading, body.byteLength),
-      () => this.#kept.get(id) === reading && this.#forget(id),
-    );
-    return reading;
+    const whole = await this.#kept.get(nameOf(index, sequence), () => this.#fetch(sequence));
+    return whole.subarray(at, at + bytes);
   }
 
   async #fetch(sequence: number): Promise<Uint8Array> {
@@ -88,21 +64,9 @@ export class OutcomeBodies {
       hint: "The broker may have lost its disk, or the run was deleted meanwhile.",
     });
   }
+}
 
-  #hold(id: string, body: Promise<Uint8Array>, bytes: number): void {
-    this.#forget(id);
-    this.#kept.set(id, body);
-    this.#sizes.set(id, bytes);
-    this.#bytes += bytes;
-    for (const oldest of this.#kept.keys()) {
-      if (this.#bytes <= keptBytes) break;
-      this.#forget(oldest);
-    }
-  }
-
-  #forget(id: string): void {
-    this.#bytes -= this.#sizes.get(id) ?? 0;
-    this.#sizes.delete(id);
-    this.#kept.delete(id);
-  }
+/** A sequence says where something lies in the stream that the index was read from, and nothing of one that came after. */
+function nameOf(index: JobIndex, sequence: number): string {
+  return `${index.number} ${sequence}`;
 }

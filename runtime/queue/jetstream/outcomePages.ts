@@ -6,8 +6,9 @@ import type { OutcomeBodies } from "./outcomeBodies.ts";
 
 export async function readPage(job: Job, bodies: OutcomeBodies, query: OutcomeQuery): Promise<OutcomeRecord[]> {
   if (query.order === "settled") await job.ordered();
-  const ranges = choose(job.index, query, firstSequenceOf(job.position + 1));
-  const read = await bodies.read(job.key, ranges);
+  const { index } = job;
+  const ranges = choose(index, query, firstSequenceOf(job.position + 1));
+  const read = await bodies.read(job.key, index, ranges);
   return ranges.map(({ lo, count, errors, sequence }, i) => ({ lo, count, errors, sequence, body: read[i]! }));
 }
 

@@ -15,7 +15,8 @@ import { Jobs } from "./jobs.ts";
 import { checkDeletable, checkTakesInput, closed, moved } from "./jobRules.ts";
 import { parseToken } from "./leases.ts";
 import { readPage } from "./outcomePages.ts";
-import { hasEnded, type StoredJob } from "./records.ts";
+import { hasEnded } from "../jobState.ts";
+import type { StoredJob } from "./records.ts";
 import { storeSettlement } from "./settle.ts";
 import { newNonce, type StreamOptions } from "./streams.ts";
 import { makeKey } from "./sweep.ts";
@@ -177,7 +178,7 @@ export class JetStreamQueue implements port.MapQueue {
   async outcomes(id: RunId, query: port.OutcomeQuery): Promise<port.OutcomePage> {
     this.#checkOpen();
     const { record, job } = await this.#jobs.need(id);
-    if (hasEnded(record)) await job.whole();
+    if (hasEnded(record)) await job.whole(record);
     const epoch = this.#jobs.epoch.current;
     return { ranges: await readPage(job, this.#jobs.bodies, query), epoch };
   }
@@ -185,7 +186,7 @@ export class JetStreamQueue implements port.MapQueue {
   async counts(id: RunId): Promise<port.JobCounts> {
     this.#checkOpen();
     const { record, job } = await this.#jobs.need(id);
-    if (hasEnded(record)) await job.whole();
+    if (hasEnded(record)) await job.whole(record);
     return job.index.counts(this.#jobs.leases.countOf(job.key), hasEnded(record));
   }
 
@@ -195,10 +196,16 @@ export class JetStreamQueue implements port.MapQueue {
     return record && this.#record(record);
   }
 
-  async jobs(): Promise<port.JobRecord[]> {
+  async head(id: RunId): Promise<port.JobHead | undefined> {
+    this.#checkOpen();
+    const record = await this.#jobs.records.get(id);
+    return record && headOf(record);
+  }
+
+  async jobs(): Promise<port.JobHead[]> {
     this.#checkOpen();
     const records = this.#jobs.records.all().sort((a, b) => a.createdAtMs - b.createdAtMs || (a.id < b.id ? -1 : 1));
-    return Promise.all(records.map((record) => this.#record(record)));
+    return records.map(headOf);
   }
 
   /** Forgetting a job that is unknown does nothing. Throws `run.state` for one that has not ended. */
@@ -241,9 +248,9 @@ export class JetStreamQueue implements port.MapQueue {
   }
 
   async #record(record: StoredJob): Promise<port.JobRecord> {
-    const { id, spec, createdAtMs, state, revision, total, note } = record;
+    const { spec, note } = record;
     const { job } = await this.#jobs.open(record);
-    return { id, spec, createdAtMs, state, revision, total, accepted: job.index.accepted, note };
+    return { ...headOf(record), spec, accepted: job.index.accepted, note };
   }
 
   /** False when the broker did not answer; then it is unknown whether it heard. */
@@ -273,6 +280,10 @@ export class JetStreamQueue implements port.MapQueue {
   #checkOpen(): void {
     if (this.#closed) throw closedError();
   }
+}
+
+function headOf({ id, createdAtMs, state, revision, total }: StoredJob): port.JobHead {
+  return { id, createdAtMs, state, revision, total };
 }
 
 const nothing = (): void => undefined;

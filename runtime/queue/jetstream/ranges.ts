@@ -7,10 +7,6 @@ export interface Range {
 export class Ranges<T extends Range> {
   readonly #sorted: T[] = [];
 
-  get length(): number {
-    return this.#sorted.length;
-  }
-
   /** One behind the last index of all. */
   get end(): number {
     const last = this.#sorted.at(-1);

@@ -31,10 +31,6 @@ const maxRecordBytes = 900 * 1024;
 const deletedForS = 7 * 24 * 3_600;
 const conflictPauseMs = 20;
 
-export function hasEnded({ state }: { state: JobState }): boolean {
-  return state !== "run" && state !== "pause";
-}
-
 export class Records {
   readonly #connection: Connection;
   readonly #pulls: Pulls;

@@ -27,6 +27,8 @@ export async function storeSettlement(
   settlement: Settlement,
 ): Promise<"stored" | "already"> {
   const chunk = { ...lease.chunk, depth };
+  // The one of the stream that this is stored in: it may begin anew meanwhile.
+  const { index } = job;
   const body = Buffer.concat(inOrder(settlement).map((range) => range.body));
   const blob = body.byteLength > inlineBytes ? await putBlob(connection, job.key, "o", body) : undefined;
   const ours = describe(chunk, settlement, newNonce(), blob);
@@ -38,9 +40,9 @@ export async function storeSettlement(
     settledHeaders(ours),
   );
   const first = earlier ? readSettled(chunkId(chunk), earlier.header) : ours;
-  if (first) job.index.addSettled(sequence, first);
+  if (first) index.addSettled(sequence, first);
   const won = first?.nonce === ours.nonce;
-  if (won && !blob) bodies.keep(job.key, sequence, body);
+  if (won && !blob) bodies.keep(index, sequence, body);
   if (first) await completeSettled(connection, job, chunk, first.children, won ? settlement.children : []);
   return won ? "stored" : "already";
 }

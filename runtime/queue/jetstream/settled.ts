@@ -8,7 +8,7 @@
 import { headers, type MsgHdrs } from "@nats-io/transport-node";
 import { FarcallError } from "../../spec/errors.ts";
 import type { ResultRange, Settlement } from "../mapQueue.ts";
-import type { BlobRef } from "./blobs.ts";
+import { type BlobRef, blobOf, setBlob } from "./blobs.ts";
 import type { ChunkName } from "./work.ts";
 
 interface SettledResult {
@@ -76,7 +76,7 @@ export function settledHeaders({ results, children, nonce, blob }: Settled): Msg
   const head = headers();
   head.set("Parts", line);
   head.set("Nonce", nonce);
-  if (blob) head.set("Blob", `${blob.hash} ${blob.bytes}`);
+  if (blob) setBlob(head, blob);
   return head;
 }
 
@@ -102,7 +102,6 @@ export function readSettled(token: string, head: MsgHdrs | undefined): Settled |
     }
     lo += count;
   }
-  const [hash, bytes] = (head?.get("Blob") ?? "").split(" ");
-  const blob = hash ? { hash, bytes: Number(bytes) } : undefined;
-  return { lo: first!, depth: depth!, count: lo - first!, results, children, blob, nonce: head?.get("Nonce") ?? "" };
+  const nonce = head?.get("Nonce") ?? "";
+  return { lo: first!, depth: depth!, count: lo - first!, results, children, blob: blobOf(head), nonce };
 }

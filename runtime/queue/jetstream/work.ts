@@ -1,6 +1,6 @@
 /** A chunk as a message of the stream of work. */
 import { headers, type Msg, type MsgHdrs } from "@nats-io/transport-node";
-import type { BlobRef } from "./blobs.ts";
+import { type BlobRef, blobOf, setBlob } from "./blobs.ts";
 
 /** Names a chunk within its job: children are one deeper than the chunk they were cut from. */
 export interface ChunkName {
@@ -30,7 +30,7 @@ export const chunkId = ({ lo, depth }: ChunkName): string => `${lo}-${depth}`;
 export function workHeaders({ lo, depth, count, deaths, body }: WorkChunk): MsgHdrs {
   const head = headers();
   head.set("Chunk", [lo, count, depth, deaths].join(" "));
-  if (!(body instanceof Uint8Array)) head.set("Blob", `${body.hash} ${body.bytes}`);
+  if (!(body instanceof Uint8Array)) setBlob(head, body);
   return head;
 }
 
@@ -39,8 +39,7 @@ export function readWork(message: Msg): WorkChunk | undefined {
   const numbers = message.headers?.get("Chunk").split(" ").map(Number);
   if (numbers?.length !== 4 || !numbers.every((n) => Number.isSafeInteger(n) && n >= 0)) return undefined;
   const [lo, count, depth, deaths] = numbers as [number, number, number, number];
-  const [hash, bytes] = (message.headers?.get("Blob") ?? "").split(" ");
-  return { lo, count, depth, deaths, body: hash ? { hash, bytes: Number(bytes) } : message.data };
+  return { lo, count, depth, deaths, body: blobOf(message.headers) ?? message.data };
 }
 
 /** `$JS.ACK.[domain.account.]stream.consumer.deliveries.streamSequence.consumerSequence.time.pending[.token]` */
