@@ -2,6 +2,8 @@ import * as vscode from "vscode";
 import type { ErrorCode } from "../runtime/index.ts";
 import type { Farcall } from "./farcall.ts";
 import { type About, isForEditors, type Remedy, remedyOf } from "./remedy.ts";
+import { messageOf } from "../runtime/spec/errors.ts";
+import { showPlace } from "./showPlace.ts";
 
 /** Tells of an error: its cause, what to do, one action at most and a way to the log. */
 
@@ -65,7 +67,7 @@ function actionOf(remedy: Remedy): Action {
   });
   switch (remedy.kind) {
     case "openFile":
-      return { title: vscode.l10n.t("Open File"), run: () => openAt(remedy.file, remedy.line, remedy.column) };
+      return { title: vscode.l10n.t("Open File"), run: () => showPlace(remedy) };
     case "runAgain":
       return command(vscode.l10n.t("Run Again"), "farcall.runs.repeat", { cluster: remedy.cluster, run: remedy.run });
     case "start":
@@ -85,11 +87,6 @@ function actionOf(remedy: Remedy): Action {
 
 function clusterItem(cluster: string): { kind: "cluster"; cluster: string } {
   return { kind: "cluster", cluster };
-}
-
-async function openAt(file: string, line: number, column: number): Promise<void> {
-  const at = new vscode.Position(Math.max(0, line - 1), Math.max(0, column - 1));
-  await vscode.window.showTextDocument(vscode.Uri.file(file), { selection: new vscode.Range(at, at) });
 }
 
 /** What to do about it, in terms of the editor. */
@@ -112,10 +109,6 @@ function causesOf(error: unknown): Error[] {
   for (let { cause } = error as { cause?: unknown }; cause instanceof Error && causes.length < 8; { cause } = cause)
     causes.push(cause);
   return causes;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 /** A notification is no place for a page of a compiler's output. */

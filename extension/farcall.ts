@@ -1,5 +1,5 @@
 import * as vscode from "vscode";
-import type { Cluster, ClusterSpec } from "../runtime/index.ts";
+import type { Cluster, ClusterSpec, Run } from "../runtime/index.ts";
 import { farcallHome } from "../runtime/spec/home.ts";
 import { editorPrompter } from "./clusters/prompter.ts";
 import { Registered } from "./clusters/registered.ts";
@@ -42,6 +42,11 @@ export class Farcall implements vscode.Disposable {
     return ["local", ...this.registered.names];
   }
 
+  /** Whether there is anything to be shown of it: it is there, or it was and runs of it are kept. */
+  knows(name: string): boolean {
+    return this.clusterNames.includes(name) || this.registered.gone.includes(name);
+  }
+
   /** Whoever uses it without `reach` only looks: nobody is asked for a passphrase because of that. */
   cluster(name: string): Promise<Cluster> {
     let cluster = this.#clusters.get(name);
@@ -76,6 +81,11 @@ export class Farcall implements vscode.Disposable {
     return defined;
   }
 
+  /** A run to be looked at, which starts nothing: as its cluster has it, or else as it is kept on this computer. */
+  async openRun(cluster: string, run: string): Promise<Run> {
+    return (await this.cluster(cluster)).runs.open(run, { start: false, kept: true });
+  }
+
   /** Closes a cluster that is no more. */
   forget(name: string): void {
     const cluster = this.#clusters.get(name);
@@ -94,8 +104,8 @@ export class Farcall implements vscode.Disposable {
   }
 
   /** `FARCALL_HOME` of this editor. */
-  home(): Promise<string> {
-    return Promise.resolve(homeFolder());
+  get home(): string {
+    return homeFolder();
   }
 
   /** Goes on sending the inputs of maps that the last window left unfinished. */

@@ -1,10 +1,11 @@
 import * as vscode from "vscode";
 import type { ClusterRecord } from "../runtime/cluster/registry.ts";
 import { isWorthLooking, pauseAfter } from "./clusters/condition.ts";
-import type { AgentStatus, EnvStatus, RunRecord } from "../runtime/index.ts";
+import type { AgentStatus, Cluster, EnvStatus, RunRecord } from "../runtime/index.ts";
 import { placeOf } from "./clusters/places.ts";
 import type { Farcall } from "./farcall.ts";
 import { hasEnded } from "../runtime/protocol/runState.ts";
+import { messageOf } from "../runtime/spec/errors.ts";
 
 /**
  * What is known of the clusters: state, runs, envs. It is kept fresh only while somebody looks (a visible view)
@@ -58,6 +59,11 @@ export class Live implements vscode.Disposable {
 
   get states(): ClusterState[] {
     return this.#farcall.clusterNames.map((name) => this.state(name));
+  }
+
+  /** Those of which there are runs to be shown: with the clusters that are no more, of which runs are kept. */
+  get withRuns(): ClusterState[] {
+    return [...this.states, ...this.#farcall.registered.gone.map((name) => this.state(name))];
   }
 
   runningRuns(): { cluster: string; run: RunRecord }[] {
@@ -124,9 +130,12 @@ export class Live implements vscode.Disposable {
   #following(name: string): Following {
     let following = this.#clusters.get(name);
     if (!following) {
-      following = new Following(this.#farcall, name, () => {
-        this.#changed.fire();
-        this.#update();
+      following = new Following(this.#farcall, name, {
+        onChange: () => {
+          this.#changed.fire();
+          this.#update();
+        },
+        isWatched: () => this.#holders > 0,
       });
       this.#clusters.set(name, following);
       following.register(this.#farcall.registered.of(name));
@@ -169,11 +178,18 @@ export class Live implements vscode.Disposable {
   }
 }
 
+interface FollowingOptions {
+  onChange: () => void;
+  /** Whether somebody looks at the clusters. */
+  isWatched: () => boolean;
+}
+
 /** Follows one cluster. */
 class Following {
   readonly state: ClusterState;
   readonly #farcall: Farcall;
   readonly #onChange: () => void;
+  readonly #isWatched: () => boolean;
   #stop: AbortController | undefined;
   #wake: (() => void) | undefined;
   #expectUntilMs = 0;
@@ -181,17 +197,20 @@ class Following {
   #looked: Promise<void> | undefined;
   #pauseMs: number;
   #recordProblem: string | undefined;
+  #isKeptKnown = false;
 
-  constructor(farcall: Farcall, name: string, onChange: () => void) {
+  constructor(farcall: Farcall, name: string, { onChange, isWatched }: FollowingOptions) {
     this.#farcall = farcall;
     this.#onChange = onChange;
+    this.#isWatched = isWatched;
     this.#pauseMs = pauseAfter(name, undefined);
     this.state = {
       name,
       record: undefined,
       status: undefined,
       wasLooked: name === "local",
-      runs: farcall.memory.runs(name),
+      // Of a cluster that is no more there is what was kept.
+      runs: farcall.registered.gone.includes(name) ? [] : farcall.memory.runs(name),
       envs: [],
       usdPerHour: placeOf(name).usdPerHour,
       error: undefined,
@@ -205,6 +224,7 @@ class Following {
     if (problem !== undefined || this.#recordProblem !== undefined) this.state.error = problem;
     this.#recordProblem = problem;
     if (isOther) this.#wake?.();
+    if (record?.state !== "up") void this.#lookAtKept();
   }
 
   /** For some seconds after something was begun from here, when the agent has not told of it yet. */
@@ -283,7 +303,8 @@ class Following {
 
   #watchNodes(signal: AbortSignal): Disposable {
     const timer = setInterval(() => {
-      this.#lookAtCluster().then(
+      if (!this.#isWatched()) return;
+      this.#lookAtStatus().then(
         () => signal.aborted || this.#onChange(),
         // Who follows the changes finds out as well.
         () => undefined,
@@ -299,6 +320,7 @@ class Following {
       this.state.status = undefined;
       this.state.error = this.#recordProblem;
       if (isNew) this.#announce();
+      await this.#lookAtKept();
       return;
     }
     const before = this.#found();
@@ -313,6 +335,19 @@ class Following {
     }
     this.state.wasLooked = true;
     if (!signal.aborted && before !== this.#found()) this.#announce();
+    await this.#lookAtKept();
+  }
+
+  /** Of a cluster that is not up, there are the runs that are kept on this computer, whoever began them. */
+  async #lookAtKept(): Promise<void> {
+    const { name, status } = this.state;
+    if (status || name === "local" || this.#isKeptKnown) return;
+    this.#isKeptKnown = true;
+    const { MirrorStore } = await import("../runtime/client/mirror/store.ts");
+    const kept = await new MirrorStore(this.#farcall.home, name).list();
+    if (kept.length === 0 || this.#farcall.stopped.aborted) return;
+    this.#merge(kept);
+    this.#onChange();
   }
 
   async #lookAtRuns(signal: AbortSignal): Promise<void> {
@@ -333,7 +368,7 @@ class Following {
     this.#pauseMs = pauseAfter(this.state.name, (error as { code?: unknown }).code);
     // Whether it is up again or gone, the next look finds out.
     if ((error as { code?: unknown }).code === "connection.lost") return;
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     // It fails the same way at every look: once in the log is enough.
     if (message !== this.state.error)
       this.#farcall.log.error(
@@ -343,9 +378,15 @@ class Following {
     this.state.error = message;
   }
 
-  async #lookAtCluster(): Promise<void> {
+  async #lookAtStatus(): Promise<Cluster> {
     const cluster = await this.#farcall.cluster(this.state.name);
     this.state.status = await cluster.status();
+    if (this.state.status) this.#isKeptKnown = false;
+    return cluster;
+  }
+
+  async #lookAtCluster(): Promise<void> {
+    const cluster = await this.#lookAtStatus();
     if (this.state.status) this.state.envs = (await cluster.envs.list({ start: false })) ?? this.state.envs;
     else for (const env of this.state.envs) env.liveReplicas = 0;
   }

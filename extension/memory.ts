@@ -17,7 +17,8 @@ export interface Remembered {
 
 const keptArguments = 10;
 const keptRuns = 100;
-const keptTextChars = 20_000;
+/** Longer texts of a form are not kept. */
+export const keptTextChars = 20_000;
 
 export class Memory {
   readonly #context: ExtensionContext;

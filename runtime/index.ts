@@ -33,7 +33,7 @@ export type { Remote, RemoteFunction, RemoteResult, MappedValue } from "./client
 export { originOf, type RemoteOrigin } from "./client/remoteErrors.ts";
 export { Envs } from "./client/envs.ts";
 export type { PickedOutcome, PickOptions } from "./client/pick.ts";
-export { type LogOptions, Run, type RunRequest } from "./client/run.ts";
+export { type LogOptions, Run, type RunKept, type RunRequest } from "./client/run.ts";
 export { type ListOptions, Runs } from "./client/runs.ts";
 export type {
   AgentStatus,

@@ -37,10 +37,13 @@ window.addEventListener("message", ({ data }: MessageEvent<unknown>) => {
   console.warn(`A message was dropped: ${v.getDotPath(issue) ?? "it"} is not as agreed.`);
 });
 
+const keepAfterMs = 200;
+
 /** What the page remembers while it is hidden. State that does not fit its schema counts as none. */
 export class PageState<Schema extends v.GenericSchema<object, object>> {
   readonly #schema: Schema;
   #value: v.InferOutput<Schema>;
+  #keeping: ReturnType<typeof setTimeout> | undefined;
 
   constructor(schema: Schema, initial: v.InferOutput<Schema>) {
     this.#schema = schema;
@@ -54,6 +57,18 @@ export class PageState<Schema extends v.GenericSchema<object, object>> {
 
   update(change: Partial<v.InferOutput<Schema>>): void {
     this.#value = { ...this.#value, ...change };
+    this.#keep();
+  }
+
+  /** The same for what changes many times a second, as while one scrolls: kept a moment later. */
+  updateSoon(change: Partial<v.InferOutput<Schema>>): void {
+    this.#value = { ...this.#value, ...change };
+    this.#keeping ??= setTimeout(() => this.#keep(), keepAfterMs);
+  }
+
+  #keep(): void {
+    clearTimeout(this.#keeping);
+    this.#keeping = undefined;
     api.setState(this.#value);
   }
 }

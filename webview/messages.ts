@@ -42,7 +42,12 @@ const runHeaderSchema = v.object({
 export type RunHeader = v.InferOutput<typeof runHeaderSchema>;
 
 /** Why a run cannot be heard of, and what a person can do about it. */
-const connectionProblemSchema = v.object({ text, action: v.picklist(["start", "retry"]) });
+const connectionProblemSchema = v.object({
+  text,
+  /** What is shown meanwhile. */
+  note: v.nullable(text),
+  action: v.nullable(v.picklist(["start", "retry"])),
+});
 export type ConnectionProblem = v.InferOutput<typeof connectionProblemSchema>;
 
 const timelineSchema = v.object({
@@ -178,7 +183,6 @@ export const launchTargetSchema = v.object({
 
 const launchFormSchema = v.object({
   target: launchTargetSchema,
-  mode: v.picklist(["call", "map"]),
   name: shortText,
   /** Path of the file, as short as it can be. */
   file: shortText,
@@ -232,10 +236,9 @@ const clusterViewSchema = v.object({
 });
 export type ClusterView = v.InferOutput<typeof clusterViewSchema>;
 
-/** Samples of a node, equally far apart, the last one at `endMs`. */
+/** Samples of a node, equally far apart, the last one the newest. */
 const metricsSchema = v.object({
   node: count,
-  endMs: v.number(),
   stepMs: v.number(),
   cpuShares: v.pipe(v.array(v.number()), v.maxLength(10_000)),
   usedMiB: v.pipe(v.array(v.number()), v.maxLength(10_000)),

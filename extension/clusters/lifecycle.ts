@@ -1,6 +1,7 @@
 import * as vscode from "vscode";
 import type { AgentStatus } from "../../runtime/index.ts";
 import type { Farcall } from "../farcall.ts";
+import { signalOf } from "../cancellation.ts";
 
 /** Starting, stopping and shutting down clusters. */
 
@@ -15,17 +16,16 @@ export async function inView<T>(
   return await vscode.window.withProgress(
     { location: vscode.ProgressLocation.Notification, title, cancellable: true },
     async (progress, token) => {
-      const stop = new AbortController();
-      token.onCancellationRequested(() => stop.abort());
+      const signal = signalOf(token);
       const report = (line: string) => {
         farcall.log.info(`${name}: ${line}`);
         progress.report({ message: line.slice(0, 100) });
       };
       // What was begun on machines may take a moment to hear of it; the person need not wait for that.
       const cancelled = new Promise<never>((_, reject) => {
-        stop.signal.addEventListener("abort", () => reject(stop.signal.reason as Error), { once: true });
+        signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
       });
-      return Promise.race([act(stop.signal, report), cancelled]);
+      return Promise.race([act(signal, report), cancelled]);
     },
   );
 }

@@ -10,7 +10,7 @@ import { inView } from "./lifecycle.ts";
 const keptDays = 7;
 
 export async function showLocalLog(farcall: Farcall, cluster: string): Promise<void> {
-  const file = vscode.Uri.file(join(await farcall.home(), cluster, "agent.log"));
+  const file = vscode.Uri.file(join(farcall.home, cluster, "agent.log"));
   const exists = await vscode.workspace.fs.stat(file).then(
     () => true,
     () => false,

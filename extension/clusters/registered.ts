@@ -1,11 +1,13 @@
 import { stat } from "node:fs/promises";
 import type { ClusterRecord, Registry } from "../../runtime/cluster/registry.ts";
-import { recordsFolder, registeredNames } from "../../runtime/cluster/registeredNames.ts";
+import { keptNames, recordsFolder, registeredNames } from "../../runtime/cluster/registeredNames.ts";
+import { messageOf } from "../../runtime/spec/errors.ts";
 
 /** What the registry has of the clusters of machines, as last read. Other windows and the command line change it too. */
 export class Registered {
   readonly #home: string;
   #names: string[] | undefined;
+  #gone: string[] | undefined;
   #records = new Map<string, Registration>();
   #registry: Registry | undefined;
   #readAtMs = Number.NaN;
@@ -17,6 +19,11 @@ export class Registered {
 
   get names(): string[] {
     return (this.#names ??= registeredNames(this.#home));
+  }
+
+  /** Of those that are no more, but of which runs are kept. */
+  get gone(): string[] {
+    return (this.#gone ??= keptNames(this.#home).filter((name) => name !== "local" && !this.names.includes(name)));
   }
 
   of(name: string): Registration {
@@ -36,6 +43,7 @@ export class Registered {
     this.#registry ??= new Registry(this.#home);
     const before = JSON.stringify([this.#names, ...this.#records]);
     this.#names = registeredNames(this.#home);
+    this.#gone = undefined;
     this.#records = new Map(this.#names.map((name) => [name, registrationOf(this.#registry!, name)]));
     return JSON.stringify([this.#names, ...this.#records]) !== before;
   }
@@ -52,6 +60,6 @@ function registrationOf(registry: Registry, name: string): Registration {
     const record = registry.get(name);
     return record ? { record } : {};
   } catch (error) {
-    return { problem: error instanceof Error ? error.message : String(error) };
+    return { problem: messageOf(error) };
   }
 }

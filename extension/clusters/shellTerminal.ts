@@ -1,6 +1,7 @@
 import * as vscode from "vscode";
 import type { Shell } from "../../runtime/transport/ssh/connection.ts";
 import type { Farcall } from "../farcall.ts";
+import { messageOf } from "../../runtime/spec/errors.ts";
 
 /** A shell on a node in a terminal of the editor, over the cluster's own SSH connection. */
 export function openShell(farcall: Farcall, cluster: string, node: number, host: string): void {
@@ -33,7 +34,7 @@ class ShellTerminal implements vscode.Pseudoterminal {
     this.#run().then(
       (status) => this.#closed.fire(status),
       (error: unknown) => {
-        const message = error instanceof Error ? error.message : String(error);
+        const message = messageOf(error);
         this.#farcall.log.error(`No shell on node ${this.#node} of ${this.#cluster}: ${message}`);
         // It stays open, so that the reason can be read.
         this.#written.fire(`${message.replaceAll(/\r?\n/g, "\r\n")}\r\n`);

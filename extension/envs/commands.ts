@@ -3,6 +3,7 @@ import * as vscode from "vscode";
 import type { Command } from "../commands.ts";
 import type { Farcall } from "../farcall.ts";
 import type { EnvItem } from "./tree.ts";
+import { signalOf } from "../cancellation.ts";
 
 /** What can be done with envs. */
 export function envCommands(farcall: Farcall): Record<string, Command> {
@@ -69,10 +70,8 @@ async function rebuild(farcall: Farcall, clusterName: string, name: string): Pro
       cancellable: true,
     },
     async (progress, token) => {
-      const stop = new AbortController();
-      token.onCancellationRequested(() => stop.abort());
       await cluster.envs.rebuild(name, {
-        signal: stop.signal,
+        signal: signalOf(token),
         onProgress: (line) => {
           farcall.log.info(`${name}: ${line}`);
           progress.report({ message: line.slice(0, 100) });

@@ -1,6 +1,7 @@
 import { dirname } from "node:path";
 import * as vscode from "vscode";
 import type { EnvSpec } from "../../runtime/index.ts";
+import { messageOf } from "../../runtime/spec/errors.ts";
 
 /** The farcall.json files of the workspace, read anew when they change, and not at all before it is trusted. */
 export interface ProjectFile {
@@ -77,7 +78,7 @@ export class ProjectFiles implements vscode.Disposable {
     try {
       this.#files.set(file, { file, envs: (await readProject(file)).envs ?? {}, problem: undefined });
     } catch (error) {
-      this.#files.set(file, { file, envs: {}, problem: error instanceof Error ? error.message : String(error) });
+      this.#files.set(file, { file, envs: {}, problem: messageOf(error) });
     }
     this.#changed.fire();
   }

@@ -61,7 +61,7 @@ async function sendRest(farcall: Farcall, what: UnfinishedRun): Promise<Fed> {
   using opened = new DisposableStack();
   return await run.feed(
     async () => {
-      const options = { cwd: folderOf(file), home: await farcall.home(), signal };
+      const options = { cwd: folderOf(file), home: farcall.home, signal };
       return opened.use(await openSource(input, options)).values;
     },
     { signal },

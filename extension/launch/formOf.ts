@@ -10,7 +10,7 @@ import { formKey } from "./places.ts";
 
 /** The form of a function as its page shows it: what it takes, and what was last entered. */
 
-type Mode = LaunchForm["mode"];
+type Mode = LaunchForm["target"]["mode"];
 
 export async function formOf(farcall: Farcall, mode: Mode, file: string, fn: ExportedFunction): Promise<LaunchForm> {
   const { name, exportPath, params, returnType, doc } = fn;
@@ -29,7 +29,6 @@ export async function formOf(farcall: Farcall, mode: Mode, file: string, fn: Exp
   );
   return {
     target: { mode, path: file, export: exportPath },
-    mode,
     name: exportPath === "default" ? name : exportPath,
     file: vscode.workspace.asRelativePath(file),
     signature: cut(`${name}(${shown.join(", ")})${returnType ? `: ${returnType}` : ""}`, 2_000),

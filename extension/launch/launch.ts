@@ -36,7 +36,8 @@ export interface MapLaunch extends What {
 /** Resolves when the call has begun, with the id of its run. Rejects when it could not begin. */
 export function launchCall(farcall: Farcall, call: CallLaunch): Promise<string> {
   const run = newRunId();
-  return begun(farcall, call, run, async (signal, report, onBegun) => {
+  const failed = vscode.l10n.t("Cannot run {0}.", call.export);
+  return begun(farcall, call, { run, failed }, async (signal, report, onBegun) => {
     const module = await openModule(farcall, call, signal, report);
     await module.find(call.export);
     signal.throwIfAborted();
@@ -63,8 +64,9 @@ export function launchCall(farcall: Farcall, call: CallLaunch): Promise<string> 
 export function launchMap(farcall: Farcall, map: MapLaunch): Promise<string> {
   const run = newRunId();
   const unfinished = { run, cluster: map.cluster };
-  return begun(farcall, map, run, async (signal, report, onBegun) => {
-    using source = await openSource(map.input, { cwd: map.folder, home: await farcall.home(), signal });
+  const failed = vscode.l10n.t("Cannot map {0}.", map.export);
+  return begun(farcall, map, { run, failed }, async (signal, report, onBegun) => {
+    using source = await openSource(map.input, { cwd: map.folder, home: farcall.home, signal });
     const module = await openModule(farcall, map, signal, report);
     await module.find(map.export);
     await farcall.memory.unfinished.add(unfinished);
@@ -97,7 +99,7 @@ export function launchMap(farcall: Farcall, map: MapLaunch): Promise<string> {
 function begun(
   farcall: Farcall,
   what: What,
-  run: string,
+  { run, failed }: { run: string; failed: string },
   act: (signal: AbortSignal, report: (line: string) => void, onBegun: () => void) => Promise<void>,
 ): Promise<string> {
   return new Promise((resolve, reject) => {
@@ -107,7 +109,7 @@ function begun(
       resolve(run);
     };
     withCancellation(farcall, title(what), (signal, report) => act(signal, report, onBegun)).catch((error: unknown) => {
-      if (hasBegun) void tell(farcall, vscode.l10n.t("Cannot map {0}.", what.export), error, aboutOf(what));
+      if (hasBegun) void tell(farcall, failed, error, aboutOf(what));
       else reject(error);
     });
   });

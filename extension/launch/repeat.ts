@@ -1,5 +1,4 @@
 import * as vscode from "vscode";
-import type { RunRequest as AgentRequest } from "../../runtime/index.ts";
 import type { Farcall } from "../farcall.ts";
 import { asCommand, asScript, type RunRequest } from "../runs/repeat.ts";
 import { launchCall, launchMap } from "./launch.ts";
@@ -7,14 +6,9 @@ import { folderOf } from "./places.ts";
 
 /** A run once more: here, as a program, or as a line of a terminal. */
 
-async function requestOf(farcall: Farcall, cluster: string, run: string): Promise<AgentRequest> {
-  const open = await (await farcall.reach(cluster)).runs.open(run);
-  return open.request();
-}
-
 export async function repeat(farcall: Farcall, cluster: string, run: string): Promise<string> {
   if (!vscode.workspace.isTrusted) throw new Error(vscode.l10n.t("Nothing of this folder runs before you trust it."));
-  const request = await requestOf(farcall, cluster, run);
+  const request = await (await (await farcall.reach(cluster)).runs.open(run)).request();
   const what = { cluster, file: request.file, export: request.export, env: request.env };
   if (request.kind === "call") {
     if (!request.args) throw new Error(vscode.l10n.t("The arguments of this run were too large to be kept."));
@@ -35,7 +29,7 @@ export async function repeat(farcall: Farcall, cluster: string, run: string): Pr
 }
 
 export async function copyAs(farcall: Farcall, cluster: string, run: string, how: "script" | "command"): Promise<void> {
-  const request: RunRequest = { ...(await requestOf(farcall, cluster, run)), cluster };
+  const request: RunRequest = { ...(await (await farcall.openRun(cluster, run)).request()), cluster };
   const folder = folderOf(request.file);
   const text =
     how === "script"

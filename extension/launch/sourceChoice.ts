@@ -43,7 +43,7 @@ export class SourceChoices {
     this.#last?.stop.abort();
     const stop = new AbortController();
     const signal = AbortSignal.any([stop.signal, this.#signal]);
-    const home = await this.#farcall.home();
+    const { home } = this.#farcall;
     const preview = previewSource(this.#named(choice), { cwd: this.#folder, home, signal });
     this.#last = { key, preview, stop };
     preview.catch(() => {

@@ -44,7 +44,14 @@ function exported(input: string, options: SourceOptions, limit?: number): InputS
   const args = [cli, "inputs", input, ...(limit === undefined ? [] : ["--limit", String(limit)])];
   const child = spawn(process.execPath, args, {
     cwd,
-    env: { ...process.env, FARCALL_HOME: home, ELECTRON_RUN_AS_NODE: "1", NO_COLOR: "1" },
+    env: {
+      ...process.env,
+      FARCALL_HOME: home,
+      // An editor that is killed takes nobody's code along.
+      FARCALL_ENDS_WITH_PARENT: "1",
+      ELECTRON_RUN_AS_NODE: "1",
+      NO_COLOR: "1",
+    },
     stdio: ["ignore", "pipe", "pipe"],
     windowsHide: true,
   });

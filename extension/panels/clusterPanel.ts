@@ -3,7 +3,7 @@ import * as vscode from "vscode";
 import type { ToExtension } from "../../webview/messages.ts";
 import type { Farcall } from "../farcall.ts";
 import { clusterView } from "./clusterView.ts";
-import { followMetrics } from "./metricsFeed.ts";
+import { MetricsFeed } from "./metricsFeed.ts";
 import { Page } from "./page.ts";
 
 /** The panel of a cluster: its nodes, how busy they are, and what works on them. One for each cluster. */
@@ -48,6 +48,7 @@ class ClusterPanel {
   readonly #panel: vscode.WebviewPanel;
   readonly #cluster: string;
   readonly #page: Page;
+  readonly #metrics: MetricsFeed;
   readonly #stop = new AbortController();
   readonly #listening: vscode.Disposable;
   /** While the panel is in sight, what is known of clusters is kept fresh. */
@@ -59,8 +60,18 @@ class ClusterPanel {
     this.#panel = panel;
     this.#cluster = cluster;
     this.#page = new Page(farcall, panel, "cluster", {
-      onReady: () => this.#post(),
+      onReady: () => {
+        this.#post();
+        this.#metrics.restart();
+      },
       onMessage: (message) => this.#handle(message),
+    });
+    this.#metrics = new MetricsFeed({
+      farcall,
+      cluster,
+      isShown: () => this.#page.isShown,
+      take: (metrics) => this.#page.post({ type: "metrics", metrics }),
+      signal: this.#stop.signal,
     });
     this.#listening = vscode.Disposable.from(
       farcall.live.onDidChange(() => this.#changed()),
@@ -69,13 +80,6 @@ class ClusterPanel {
     panel.onDidDispose(() => this.#end());
     farcall.stopped.addEventListener("abort", () => this.#end(), { once: true, signal: this.#stop.signal });
     this.#look();
-    void followMetrics({
-      farcall,
-      cluster,
-      isShown: () => this.#page.isShown,
-      take: (metrics) => this.#page.post({ type: "metrics", metrics }),
-      signal: this.#stop.signal,
-    });
   }
 
   reveal(): void {
@@ -104,6 +108,9 @@ class ClusterPanel {
       this.#panel.dispose();
       return;
     }
+    // A page that comes is sent everything anew.
+    if (!this.#page.isShown) return;
+    this.#metrics.look();
     this.#posting ??= setTimeout(() => {
       this.#posting = undefined;
       this.#post();

@@ -16,10 +16,12 @@ import type { ExportedFunction } from "../lenses/scanExports.ts";
 import { Page } from "./page.ts";
 import { besideColumn } from "./placing.ts";
 import { previewOf } from "./preview.ts";
+import { messageOf } from "../../runtime/spec/errors.ts";
+import { keptTextChars } from "../memory.ts";
 
 /** The form that asks what to run a function with. One for each function and mode. */
 
-type Mode = LaunchForm["mode"];
+type Mode = LaunchForm["target"]["mode"];
 
 const open = new Map<string, LaunchPanel>();
 
@@ -124,7 +126,7 @@ class LaunchPanel {
           return undefined;
       }
     };
-    act().catch((error: unknown) => this.#refuse(messageOf(error)));
+    act().catch((error: unknown) => this.#refuse(withHint(error)));
   }
 
   #refuse(message: string, parameter: number | null = null): void {
@@ -144,7 +146,7 @@ class LaunchPanel {
       this.#page.post({ type: "preview", request, count, exact: countIsExact, first: shown, problem: null });
     } catch (error) {
       if (request !== this.#lastPreview) return;
-      this.#page.post({ type: "preview", request, count: null, exact: true, first: [], problem: messageOf(error) });
+      this.#page.post({ type: "preview", request, count: null, exact: true, first: [], problem: withHint(error) });
     }
   }
 
@@ -169,7 +171,7 @@ class LaunchPanel {
       this.#panel.dispose();
     } catch (error) {
       if (isCancellation(error)) return this.#refuse(vscode.l10n.t("It was cancelled before it began."));
-      this.#refuse(messageOf(error));
+      this.#refuse(withHint(error));
       const { exportPath } = this.#fn;
       const tried =
         this.#mode === "call"
@@ -200,7 +202,7 @@ class LaunchPanel {
     const { count, countIsExact } = await this.#sources.preview(source);
     if (count === 0 && countIsExact) throw new Error(vscode.l10n.t("There are no inputs to map."));
     const input = await this.#sources.input(source);
-    const kept = source.text.length > 20_000 ? {} : { source };
+    const kept = source.text.length > keptTextChars ? {} : { source };
     await this.#farcall.memory.remember(formKey(this.#file, exportPath), { map, env, cluster, ...kept });
     const folder = folderOf(this.#file);
     return () =>
@@ -225,8 +227,7 @@ function fieldProblem({ message, detail }: FieldError): string {
   }
 }
 
-function messageOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
+function withHint(error: unknown): string {
   const { hint } = error as { hint?: unknown };
-  return typeof hint === "string" ? `${error.message} ${hint}` : error.message;
+  return typeof hint === "string" ? `${messageOf(error)} ${hint}` : messageOf(error);
 }

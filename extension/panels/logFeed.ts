@@ -71,12 +71,7 @@ export class LogFeed {
       };
       this.#isReset = false;
       this.#next = first + lines.length;
-      try {
-        await this.#page.deliver(message);
-      } catch {
-        // The page is gone; the next one is sent everything anew.
-        break;
-      }
+      await this.#page.deliver(message);
     }
     if (turn === this.#turn) this.#isSending = false;
   }

@@ -7,6 +7,7 @@ import type { Run } from "../../runtime/index.ts";
 import { plainText } from "../../runtime/spec/text.ts";
 import type { Farcall } from "../farcall.ts";
 import { pruneFolder } from "../prune.ts";
+import { signalOf } from "../cancellation.ts";
 
 /** All that a run printed, as a file in an editor. */
 const maxEditorBytes = 50 * 1024 * 1024;
@@ -21,9 +22,8 @@ export async function openFullLog(farcall: Farcall, run: Run): Promise<void> {
   await vscode.window.withProgress(
     { location: vscode.ProgressLocation.Notification, title: vscode.l10n.t("Reading the log"), cancellable: true },
     async (_progress, token) => {
-      const stop = new AbortController();
-      token.onCancellationRequested(() => stop.abort());
-      await pipeline(text(run, stop.signal), createWriteStream(file, { mode: 0o600 }), { signal: stop.signal });
+      const signal = signalOf(token);
+      await pipeline(text(run, signal), createWriteStream(file, { mode: 0o600 }), { signal });
     },
   );
   const { size } = await stat(file);

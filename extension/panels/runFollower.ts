@@ -1,5 +1,5 @@
 import * as vscode from "vscode";
-import type { Run, RunRecord, Timeline } from "../../runtime/index.ts";
+import type { Run, RunKept, RunRecord, Timeline } from "../../runtime/index.ts";
 import { originOf } from "../../runtime/client/remoteErrors.ts";
 import { brokeOff } from "../../runtime/client/session.ts";
 import type { ConnectionProblem } from "../../webview/messages.ts";
@@ -46,7 +46,6 @@ export class RunFollower {
   /** Why the run cannot be heard of at the moment. */
   problem: ConnectionProblem | undefined;
   run: Run | undefined;
-  canRepeat = true;
   readonly #farcall: Farcall;
   readonly #cluster: string;
   readonly #id: string;
@@ -115,16 +114,17 @@ export class RunFollower {
   }
 
   async #follow(signal: AbortSignal, start: boolean, isAsked: boolean): Promise<void> {
-    for (let tries = 0; !signal.aborted;) {
+    for (let tries = 0; !signal.aborted; isAsked = false) {
       try {
         const cluster = await this.#farcall.cluster(this.#cluster);
         if (start || isAsked) {
           using _asking = isAsked ? this.#farcall.ask(this.#cluster) : undefined;
           await (start ? cluster.upIfNot({ signal }) : cluster.status());
         }
-        start = isAsked = false;
-        this.run = await cluster.runs.open(this.#id, { start: false });
-        this.#setProblem(undefined);
+        start = false;
+        this.run = await this.#farcall.openRun(this.#cluster, this.#id);
+        const { kept } = this.run;
+        this.#setProblem(kept && keptProblem(kept, this.#farcall.clusterNames.includes(this.#cluster)));
         this.#take(this.run.record);
         tries = 0;
         await this.#followOpen(this.run, signal);
@@ -135,7 +135,7 @@ export class RunFollower {
         const { code, message } = error as { code?: unknown; message: string };
         const isNew = code === "run.unknown" && Date.now() - this.#beganAtMs < unknownForMs && !this.record;
         if (!isNew) {
-          const problem = problemOf(code, message);
+          const problem = problemOf(code, message, vscode.l10n.t("Trying again."));
           if (problem.text !== this.problem?.text) this.#farcall.log.warn(`Following ${this.#id}: ${message}`);
           this.#setProblem(problem);
           if (code === "run.unknown") return;
@@ -178,7 +178,7 @@ export class RunFollower {
   async #watch(run: Run, signal: AbortSignal): Promise<void> {
     // What has ended does not change, but the stream says so only after its first word.
     for await (const record of run.watch({ signal })) this.#take(record);
-    this.#farcall.live.refresh(this.#cluster);
+    if (!run.kept) this.#farcall.live.refresh(this.#cluster);
   }
 
   #take(record: RunRecord): void {
@@ -245,11 +245,31 @@ export class RunFollower {
   }
 }
 
-function problemOf(code: unknown, message: string): ConnectionProblem {
-  if (code === "agent.unreachable") return { text: vscode.l10n.t("The cluster is not running."), action: "start" };
+function problemOf(code: unknown, message: string, whatNow: string): ConnectionProblem {
+  if (code === "agent.unreachable") return notRunning();
   if (code === "run.unknown")
-    return { text: vscode.l10n.t("The cluster does not know this run any more."), action: "retry" };
-  return { text: vscode.l10n.t("The cluster cannot be reached: {0} Trying again.", message), action: "retry" };
+    return { text: vscode.l10n.t("The cluster does not know this run any more."), note: null, action: "retry" };
+  const text = vscode.l10n.t("The cluster cannot be reached: {0}", [message, whatNow].filter(Boolean).join(" "));
+  return { text, note: null, action: "retry" };
+}
+
+function notRunning(): ConnectionProblem {
+  return { text: vscode.l10n.t("The cluster is not running."), note: null, action: "start" };
+}
+
+/** Why what is shown is what was kept of the run on this computer. */
+function keptProblem({ failure, cut }: RunKept, isThere: boolean): ConnectionProblem {
+  const problem: ConnectionProblem = !isThere
+    ? { text: vscode.l10n.t("The cluster was shut down."), note: null, action: null }
+    : failure
+      ? problemOf((failure as { code?: unknown }).code, failure.message, "")
+      : notRunning();
+  const notes = [
+    vscode.l10n.t("What is shown was kept on this computer."),
+    ...(cut.outcomes ? [vscode.l10n.t("There were too many results to keep all of them.")] : []),
+    ...(cut.log ? [vscode.l10n.t("The log was too long to keep all of it.")] : []),
+  ];
+  return { ...problem, note: notes.join(" ") };
 }
 
 /** Of the connection and not of the run: what was asked may be asked again. */

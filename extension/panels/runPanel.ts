@@ -7,13 +7,15 @@ import { isCancellation, tell } from "../failure.ts";
 import type { Farcall } from "../farcall.ts";
 import { wholeOutcome } from "../runs/outcomes.ts";
 import { hasEnded } from "../../runtime/protocol/runState.ts";
-import { runLabel, shownState } from "../runs/states.ts";
+import { exportOf, runLabel, shownState } from "../runs/states.ts";
 import { functionName } from "../runs/tree.ts";
 import { LogFeed } from "./logFeed.ts";
 import { Page } from "./page.ts";
 import { codeColumn } from "./placing.ts";
 import { Results } from "./results.ts";
 import { RunFollower } from "./runFollower.ts";
+import { messageOf } from "../../runtime/spec/errors.ts";
+import { showPlace } from "../showPlace.ts";
 
 /** The panel of a run: one for each run, found again when it is asked for twice. */
 
@@ -62,7 +64,7 @@ export function restoreRunPanel(farcall: Farcall, panel: vscode.WebviewPanel, st
   if (
     typeof run !== "string" ||
     !/^[a-z0-9-]{1,40}$/.test(run) ||
-    !farcall.clusterNames.includes(cluster ?? "") ||
+    !farcall.knows(cluster ?? "") ||
     panels.has(`${cluster}/${run}`)
   ) {
     panel.dispose();
@@ -141,7 +143,7 @@ class RunPanel {
   }
 
   async #run(): Promise<Run> {
-    return this.#follower.run ?? (await this.#farcall.cluster(this.#cluster)).runs.open(this.#id, { start: false });
+    return this.#follower.run ?? (await this.#farcall.openRun(this.#cluster, this.#id));
   }
 
   #sendAll(): void {
@@ -206,7 +208,11 @@ class RunPanel {
       ratePerSecond,
       error: error && { message: error.message, hint: error.hint ?? null },
     };
-    this.#page.post({ type: "run", run, canRepeat: vscode.workspace.isTrusted && this.#follower.canRepeat });
+    this.#page.post({
+      type: "run",
+      run,
+      canRepeat: vscode.workspace.isTrusted && this.#farcall.clusterNames.includes(this.#cluster),
+    });
   }
 
   #postFailures(): void {
@@ -275,7 +281,7 @@ class RunPanel {
       if (this.#stop.signal.aborted) return;
       // The page has not asked for what was given up for another view any more, and takes no notice.
       if (!isCancellation(error)) this.#farcall.log.warn(`Rows of ${this.#id}: ${String(error)}`);
-      this.#page.post({ type: "rowsFailed", request, problem: error instanceof Error ? error.message : String(error) });
+      this.#page.post({ type: "rowsFailed", request, problem: messageOf(error) });
       // The page asks again when the run is heard of again.
       this.#follower.failed(error);
     }
@@ -289,7 +295,7 @@ class RunPanel {
       this.#page.post({ type: "tree", request, nodes, problem: null });
     } catch (error) {
       this.#follower.failed(error);
-      const problem = error instanceof Error ? error.message : String(error);
+      const problem = messageOf(error);
       this.#page.post({ type: "tree", request, nodes: [], problem });
     }
   }
@@ -312,12 +318,7 @@ class RunPanel {
 
   async #openFrame(failure: string, frame: number): Promise<void> {
     const place = this.#follower.failures.placeOf(failure, frame);
-    if (!place) return;
-    const position = new vscode.Position(Math.max(0, place.line - 1), Math.max(0, place.column - 1));
-    await vscode.window.showTextDocument(vscode.Uri.file(place.file), {
-      selection: new vscode.Range(position, position),
-      viewColumn: codeColumn(this.#panel.viewColumn),
-    });
+    if (place) await showPlace(place, codeColumn(this.#panel.viewColumn));
   }
 
   async #openSource(): Promise<void> {
@@ -325,7 +326,7 @@ class RunPanel {
     if (!record) return;
     const { functionsOf } = await import("../lenses/functions.ts");
     const document = await vscode.workspace.openTextDocument(vscode.Uri.file(record.source.file));
-    const name = record.label.slice(record.label.lastIndexOf("#") + 1);
+    const name = exportOf(record.label);
     const fn = (await functionsOf(document)).find(({ exportPath }) => exportPath === name);
     const at = new vscode.Position(fn?.at.line ?? 0, 0);
     await vscode.window.showTextDocument(document, {

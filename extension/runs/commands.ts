@@ -56,13 +56,12 @@ export function runCommands(farcall: Farcall): Record<string, Command> {
 
 /** A run that is known by its id alone is one of the cluster that lists it. */
 function itemOf(farcall: Farcall, run: string): RunItem {
-  const [first = "local"] = farcall.clusterNames;
-  const listing = farcall.live.states.find(({ runs }) => runs.some(({ id }) => id === run));
-  return { cluster: listing?.name ?? first, run };
+  const listing = farcall.live.withRuns.find(({ runs }) => runs.some(({ id }) => id === run));
+  return { cluster: listing?.name ?? "local", run };
 }
 
 async function pickRun(farcall: Farcall, isFitting: (item: RunItem) => boolean): Promise<RunItem | undefined> {
-  const items = farcall.live.states.flatMap(({ name, runs }) =>
+  const items = farcall.live.withRuns.flatMap(({ name, runs }) =>
     runs
       .filter(({ id }) => isFitting({ cluster: name, run: id }))
       .map((run) => ({

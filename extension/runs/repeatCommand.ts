@@ -4,6 +4,7 @@ import { FarcallError } from "../../runtime/spec/errors.ts";
 import { unsayableInJson } from "../../runtime/spec/jsonValue.ts";
 import type { RunRequest } from "./repeat.ts";
 import { namedInput, pathFrom } from "./repeatPaths.ts";
+import { posixQuoted } from "./posixQuoted.ts";
 
 export interface CommandOptions {
   /** The folder in which the command will be given. */
@@ -21,7 +22,7 @@ interface Shell {
 }
 
 const posix: Shell = {
-  quote: (word) => `'${word.replaceAll("'", String.raw`'\''`)}'`,
+  quote: posixQuoted,
   variable: (name) => `${name}="$${name}"`,
   maxWordBytes: 127 * 1024,
 };

@@ -9,6 +9,7 @@ import { jsonArray, jsonLines, writeWhole } from "./export.ts";
 import { outcomesOf } from "./outcomes.ts";
 import { askForFile } from "./saveDialog.ts";
 import { functionName } from "./tree.ts";
+import { signalOf } from "../cancellation.ts";
 
 /** Results of a run as a file or an editor. */
 
@@ -18,7 +19,8 @@ const maxEditorChars = 20 * 1024 * 1024;
 const toldEveryMs = 250;
 
 export async function saveResults(farcall: Farcall, cluster: string, id: string): Promise<void> {
-  const run = await (await farcall.reach(cluster)).runs.open(id);
+  using _asking = farcall.ask(cluster);
+  const run = await (await farcall.cluster(cluster)).runs.open(id);
   if (run.record.kind === "call") {
     const { openValue } = await import("../panels/openValue.ts");
     await openValue(await run.result(), id);
@@ -90,9 +92,7 @@ async function progress<T>(
   return vscode.window.withProgress(
     { location: vscode.ProgressLocation.Notification, title: vscode.l10n.t("Exporting results"), cancellable: true },
     async (bar, token) => {
-      const stop = new AbortController();
-      token.onCancellationRequested(() => stop.abort());
-      const { signal } = stop;
+      const signal = signalOf(token);
       try {
         const order = await results.order(view, signal);
         return await act(() => told(outcomesOf(run, order, signal), bar), signal);

@@ -3,9 +3,14 @@ import type { RunRecord, RunState } from "../../runtime/index.ts";
 
 /** States of runs in words and icons. */
 
+/** Of a label, `file#export`, the name of the export. */
+export function exportOf(label: string): string {
+  return label.slice(label.lastIndexOf("#") + 1);
+}
+
 /** The function that ran, by the whole path of its file. */
 export function runLabel({ source, label }: Pick<RunRecord, "source" | "label">): string {
-  return `${source.file}#${label.slice(label.lastIndexOf("#") + 1)}`;
+  return `${source.file}#${exportOf(label)}`;
 }
 
 /** A run of a cluster that is not up does not go on, whatever its record says. */

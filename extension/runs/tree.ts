@@ -4,7 +4,7 @@ import type { Farcall } from "../farcall.ts";
 import { LiveTree } from "../liveTree.ts";
 import { agoText, countText, durationText } from "../words.ts";
 import { hasEnded } from "../../runtime/protocol/runState.ts";
-import { shownState, stateIcon, stateText } from "./states.ts";
+import { exportOf, shownState, stateIcon, stateText } from "./states.ts";
 
 /** Runs, live and past, newest first. */
 export interface RunItem {
@@ -19,7 +19,7 @@ export function registerRuns(farcall: Farcall): vscode.Disposable {
   return new LiveTree<RunItem>(farcall, "farcall.runs", {
     children: (item) => {
       if (item) return [];
-      const all = farcall.live.states.flatMap(({ name, runs }) => runs.map(({ id }) => ({ cluster: name, run: id })));
+      const all = farcall.live.withRuns.flatMap(({ name, runs }) => runs.map(({ id }) => ({ cluster: name, run: id })));
       return all.sort((a, b) => (a.run < b.run ? 1 : -1)).slice(0, shownRuns);
     },
     show: (item) => {
@@ -69,9 +69,8 @@ function runItem(item: RunItem, run: RunRecord, isUp: boolean): vscode.TreeItem 
 
 /** The part behind the file, with the file where it tells runs apart. */
 export function functionName(label: string): string {
-  const at = label.lastIndexOf("#");
-  const name = label.slice(at + 1);
-  return name === "default" ? label.slice(0, at).replace(/^.*[\\/]/, "") : name;
+  const name = exportOf(label);
+  return name === "default" ? label.slice(0, -"#default".length).replace(/^.*[\\/]/, "") : name;
 }
 
 function progressText(run: RunRecord, state: RunRecord["state"]): string {

@@ -5,6 +5,7 @@ import { isPlainJson } from "../protocol/plainJson.ts";
 import { FarcallError } from "../spec/errors.ts";
 import { unsayableInJson } from "../spec/jsonValue.ts";
 import type { Invocation } from "./main.ts";
+import { endWithParent } from "./endWithParent.ts";
 import { flag, noMore, whole } from "./options.ts";
 import { LineOutput } from "./output.ts";
 import { consoleToStandardError } from "./terminal.ts";
@@ -20,6 +21,7 @@ export async function inputsCommand({ words, values, signal }: Invocation): Prom
   noMore(rest, usage);
   const limit = whole(values, "limit", 1) ?? Infinity;
   const onlyCount = flag(values, "count");
+  if (process.env["FARCALL_ENDS_WITH_PARENT"]) endWithParent();
   consoleToStandardError();
   using input = await openInput(given, { signal });
   await using output = await LineOutput.open(undefined);

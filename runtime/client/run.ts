@@ -49,19 +49,30 @@ export interface LogOptions {
   signal?: AbortSignal;
 }
 
+/** What a run that was kept on this machine is given in place of. */
+export interface RunKept {
+  /** What asking the cluster came to; undefined when it is down and was not asked. */
+  failure: Error | undefined;
+  /** Outcomes and lines of the log that were too many to keep all of them. */
+  cut: { outcomes: boolean; log: boolean };
+}
+
 /**
  * A run, live or past. Iterating gives the outcomes of a map in input order and goes on where the last reader
  * on this machine stopped; `outcomes` gives them from the start.
  */
 export class Run<T = unknown> implements AsyncIterable<MapOutcome<T>> {
   readonly id: string;
+  /** There when the cluster is not, and this is what was kept of the run on this machine. */
+  readonly kept: RunKept | undefined;
   readonly #session: Asking;
   readonly #cursors: Cursors;
   readonly #mapper: StackMapper;
   #record: RunRecord;
 
-  constructor(session: Asking, cursors: Cursors, record: RunRecord) {
+  constructor(session: Asking, cursors: Cursors, record: RunRecord, kept?: RunKept) {
     this.id = record.id;
+    this.kept = kept;
     this.#session = session;
     this.#cursors = cursors;
     this.#record = record;

@@ -43,20 +43,23 @@ export class Runs {
 
   /**
    * Attaches to a run, whoever began it. Throws `run.unknown`. With `start: false` neither this nor anything asked of
-   * the run starts the cluster: while it is not up that is `agent.unreachable`.
+   * the run starts the cluster: while it is not up that is `agent.unreachable`. With `kept`, the default unless
+   * `start` is false, it is then the run as it was kept on this machine, if it was: see `Run.kept`.
    */
-  async open<T = unknown>(id: string, options: { start?: boolean } = {}): Promise<Run<T>> {
-    const session = options.start === false ? this.#session.looking() : this.#session;
+  async open<T = unknown>(id: string, options: { start?: boolean; kept?: boolean } = {}): Promise<Run<T>> {
+    const { start = true, kept: mayBeKept = start } = options;
+    const session = start ? this.#session : this.#session.looking();
     const live = async () => {
       const ask = () => session.request("run.get", { run: id }, { timeoutMs: askTimeoutMs });
       return new Run<T>(session, this.#cursors, (await session.insist(ask)).value.record);
     };
     const mirror = this.#mirror;
-    // Who only looks is to know that the cluster is not there.
-    if (!mirror || options.start === false) return live();
-    return mirror.instead(live, async () => {
-      const kept = await mirror.open(id);
-      return kept && new Run<T>(kept.asking, this.#cursors, kept.record);
+    if (!mirror || !mayBeKept) return live();
+    return mirror.instead(live, async (failure) => {
+      const found = await mirror.open(id);
+      if (!found) return undefined;
+      const { record, cut } = found.kept;
+      return new Run<T>(found.asking, this.#cursors, record, { failure, cut });
     });
   }
 }

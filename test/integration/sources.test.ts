@@ -1,3 +1,4 @@
+import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openSource, previewSource, type SourceOptions } from "../../extension/launch/sources.ts";
@@ -77,6 +78,24 @@ describe("a look at inputs", () => {
     await expect(previewSource("gen.ts#failing", options)).rejects.toThrow(/no second one/);
     await expect(previewSource("missing.jsonl", options)).rejects.toThrow(/missing\.jsonl is not a file/);
   });
+});
+
+it("code that does not give way ends with the editor, also when that is killed", async () => {
+  const sources = JSON.stringify(join(import.meta.dirname, "../../extension/launch/sources.ts"));
+  const { signal: _, ...kept } = options;
+  const editor = spawn(process.execPath, [
+    "--input-type=module",
+    "-e",
+    `const { openSource } = await import(${sources});
+     const signal = new AbortController().signal;
+     const source = await openSource("gen.ts#spinning", { ...${JSON.stringify(kept)}, signal });
+     for await (const value of source.values) console.log(value);`,
+  ]);
+  await until(left, (found) => found.length > 0);
+  // Until it spins.
+  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  editor.kill("SIGKILL");
+  await untilGone();
 });
 
 it("an export that is mapped runs with the home of the editor, and ends with its source", async () => {

@@ -105,12 +105,12 @@ describe.each(Object.keys(themes) as ThemeName[])("in the theme %s", (theme) => 
     for (const form of [callForm, mapForm]) {
       await using panel = await lab.open("launch", { theme, height: 900 });
       await panel.send(start, { type: "form", form });
-      await panel.page.getByRole("textbox", { name: form.mode === "call" ? "limit" : "Retries" }).fill("x");
+      await panel.page.getByRole("textbox", { name: form.target.mode === "call" ? "limit" : "Retries" }).fill("x");
       await panel.send({ type: "refused", parameter: null, message: "The cluster is away." });
       await panel.page.getByText("This is not a").waitFor();
-      found.push(...(await breaches(panel, form.mode)));
+      found.push(...(await breaches(panel, form.target.mode)));
       await panel.page.getByRole("combobox", { name: "Env" }).click();
-      found.push(...(await breaches(panel, `${form.mode}, dropdown open`)));
+      found.push(...(await breaches(panel, `${form.target.mode}, dropdown open`)));
     }
     expect(found).toEqual([]);
   });

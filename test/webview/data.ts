@@ -44,8 +44,8 @@ export function run(change: Partial<RunHeader> = {}, canRepeat = true): ToPage {
   };
 }
 
-export function connection(problem: ConnectionProblem | null): ToPage {
-  return { type: "connection", run: "r-1", cluster: "local", problem };
+export function connection(problem: (Omit<ConnectionProblem, "note"> & { note?: string }) | null): ToPage {
+  return { type: "connection", run: "r-1", cluster: "local", problem: problem && { note: null, ...problem } };
 }
 
 export function node(key: string, kind: TreeNode["kind"], text: string, children = 0): TreeNode {
@@ -162,7 +162,6 @@ export const timeline: TimelineData = {
 
 export const callForm: LaunchForm = {
   target: { mode: "call", path: "/work/src/summarise.ts", export: "summarise" },
-  mode: "call",
   name: "summarise",
   file: "src/summarise.ts",
   signature: "summarise(url: string, limit?: number, mode: Mode, deep: boolean, options: Options): Promise<Summary>",
@@ -199,7 +198,6 @@ function parameter(
 export const mapForm: LaunchForm = {
   ...callForm,
   target: { mode: "map", path: "/work/src/words.ts", export: "wordCounts" },
-  mode: "map",
   name: "wordCounts",
   file: "src/words.ts",
   signature: "wordCounts(url: string): Promise<number>",
@@ -253,7 +251,6 @@ export function metrics(node: number, samples = 120): ToPage {
     type: "metrics",
     metrics: {
       node,
-      endMs: Date.now(),
       stepMs: 5_000,
       cpuShares: at.map((i) => (1 + Math.sin(i / 9)) / 2.5),
       usedMiB: at.map((i) => 2_048 + i * 4),

@@ -50,7 +50,7 @@ describe("text from afar", () => {
     await panel.send(
       start,
       run({ label: nasty, env: nasty, cluster: nasty, error: { message: nasty, hint: nasty } }),
-      connection({ text: nasty, action: "retry" }),
+      connection({ text: nasty, note: nasty, action: "retry" }),
       {
         type: "failures",
         more: false,
@@ -115,7 +115,7 @@ describe("text from afar", () => {
         },
       });
       await panel.page.locator("h1", { hasText: nasty }).waitFor();
-      if (form.mode === "map") await panel.page.locator(".preview .code", { hasText: nasty }).waitFor();
+      if (form.target.mode === "map") await panel.page.locator(".preview .code", { hasText: nasty }).waitFor();
       await panel.send({ type: "refused", parameter: null, message: nasty });
       await panel.page.locator(".strip", { hasText: nasty }).waitFor();
       await expectUnharmed(panel);

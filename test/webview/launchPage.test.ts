@@ -110,10 +110,10 @@ describe("the form of a call", () => {
     await using panel = await openForm({ ...callForm, parameters: [], history: [] });
     await button(panel, "Run").click();
     await panel.next("submit");
-    expect(await button(panel, "Run").isDisabled()).toBe(true);
+    await expect.poll(() => button(panel, "Run").isDisabled()).toBe(true);
     await panel.send({ type: "refused", parameter: null, message: "The bundle has a fault." });
     await panel.page.getByRole("alert").getByText("The bundle has a fault.").waitFor();
-    expect(await button(panel, "Run").isDisabled()).toBe(false);
+    await expect.poll(() => button(panel, "Run").isDisabled()).toBe(false);
   });
 
   it("keeps what it is about, for when the window is loaded again", async () => {

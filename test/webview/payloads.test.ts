@@ -137,7 +137,7 @@ describe("a hundred harmful texts", () => {
           form: { ...form, ...changed, parameters, history, source: { kind: "paste", text: "[1]" } },
         });
         await panel.page.locator("h1").waitFor();
-        if (form.mode === "map") await panel.page.locator(".preview .code-line").nth(100).waitFor();
+        if (form.target.mode === "map") await panel.page.locator(".preview .code-line").nth(100).waitFor();
         for (const message of texts) await panel.send({ type: "refused", parameter: null, message });
         await panel.page.getByRole("alert").locator(".message").waitFor();
         await expectUnharmed(panel);

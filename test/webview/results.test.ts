@@ -63,6 +63,29 @@ describe("a table of a million results", () => {
     expect(asked.every((each) => each.type === "getRows" && each.count === 100)).toBe(true);
   });
 
+  it("opens a row that was clicked before it was read", async () => {
+    await using panel = await lab.open("run");
+    await panel.send(start, run());
+    const rowsFor = ({ request, first }: { request: number; first: number }) => ({
+      type: "rows",
+      request,
+      of: 10_000,
+      columns: ["url"],
+      first,
+      rows: Array.from({ length: 100 }, (_, at) => row(first + at, { cells: [`row ${first + at}`] })),
+    });
+    await panel.send(rowsFor(await panel.next("getRows")));
+    await panel.page.getByText("row 0", { exact: true }).waitFor();
+    await panel.page.evaluate(`document.querySelector(".list").scrollTop = 50_000`);
+    const line = panel.page.locator('[data-row="2090"]');
+    const asked = await panel.next("getRows", ({ first }) => first === 2_000);
+    await line.click();
+    expect(await panel.page.locator(".detail").count()).toBe(0);
+    await panel.send(rowsFor(asked));
+    expect(await panel.next("getTree")).toMatchObject({ of: 2_090 });
+    expect(await line.getAttribute("aria-selected")).toBe("true");
+  });
+
   it("is walked with the keys: one row, a page, to the ends, and into a value and back", async () => {
     await using panel = await openResults(million);
     const { page } = panel;

@@ -94,6 +94,17 @@ describe("the head of a run", () => {
     expect(await press(panel, "Retry")).toEqual({ type: "connect", start: false });
   });
 
+  it("says that it shows what was kept of a run whose cluster is no more", async () => {
+    await using panel = await lab.open("run", { answer: answers(10) });
+    const note = "What is shown was kept on this computer.";
+    await panel.send(start, run(), connection({ text: "The cluster was shut down.", note, action: null }));
+    const strip = panel.page.locator(".connection");
+    await strip.getByText(note).waitFor();
+    expect(await strip.getByText("last known").count()).toBe(0);
+    expect(await strip.getByRole("button").count()).toBe(0);
+    await panel.page.getByText("https://example.test/0", { exact: true }).waitFor();
+  });
+
   it("is in the language of the strings it is sent", async () => {
     await using panel = await lab.open("run", { answer: answers(10) });
     const strings = { Done: "Fertig", "{0} of {1}": { message: "{0} von {1}" } };

@@ -116,7 +116,7 @@ it("the forms have none either", async () => {
       { type: "form", form: { ...form, source: { kind: "paste", text: "[1]" } } },
     );
     await panel.page.locator("h1").waitFor();
-    if (form.mode === "map") await panel.page.locator(".preview .code-line").first().waitFor();
+    if (form.target.mode === "map") await panel.page.locator(".preview .code-line").first().waitFor();
     const own = form.parameters.flatMap(({ name, type, doc }) => [name, type, ...(doc ? [doc] : [])]);
     const known = [
       form.name,

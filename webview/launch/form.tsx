@@ -28,7 +28,7 @@ export function Form({ form }: { form: LaunchForm }) {
   /** Until it is refused or the form is closed: what it takes to begin may be an installation of minutes. */
   const [isSent, setSent] = useState(false);
   const first = useRef<HTMLElement | null>(null);
-  const isMap = form.mode === "map";
+  const isMap = form.target.mode === "map";
 
   const change = (change: Partial<Entries>) => {
     setRefused(undefined);

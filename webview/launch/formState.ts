@@ -42,7 +42,12 @@ export const pageState = new PageState(entriesSchema, {
 
 /** What the form begins with: what was entered before it was hidden, if it is the same form. */
 export function entriesFor(form: LaunchForm): Entries {
-  const id = JSON.stringify([form.mode, form.file, form.name, form.parameters.map(({ name, type }) => [name, type])]);
+  const id = JSON.stringify([
+    form.target.mode,
+    form.file,
+    form.name,
+    form.parameters.map(({ name, type }) => [name, type]),
+  ]);
   const kept = pageState.value;
   if (kept.form === id) {
     return {

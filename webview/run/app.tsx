@@ -71,7 +71,9 @@ export function App() {
 
   // Rows that could not be had while the cluster was away are asked for again.
   const progress =
-    run?.kind === "map" ? `${run.state} ${run.done} ${run.accepted} ${problem?.action ?? "connected"}` : undefined;
+    run?.kind === "map"
+      ? `${run.state} ${run.done} ${run.accepted} ${problem ? (problem.action ?? "gone") : "connected"}`
+      : undefined;
   const isKnown = useRef(false);
   useEffect(() => {
     if (progress === undefined) return;
@@ -107,7 +109,7 @@ export function App() {
       </div>
       <Announcer on={run.state} text={announcement(run)} />
       <Tabs label={t("Run")} tabs={tabs} selected={selected} onSelect={(id) => select(id as TabId)}>
-        {selected === "results" && <Results run={run} rows={rows} isAway={problem !== null} wanted={wanted} />}
+        {selected === "results" && <Results run={run} rows={rows} wanted={wanted} />}
         {selected === "result" && <CallResult run={run} root={root} />}
         {selected === "failures" && (
           <Failures

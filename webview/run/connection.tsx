@@ -9,19 +9,22 @@ const maxProblemChars = 2_000;
 
 /** Why the run cannot be heard of, with the way out. */
 export function Connection({ problem, isKnown }: { problem: ConnectionProblem; isKnown: boolean }) {
-  const starts = problem.action === "start";
+  const { action, note } = problem;
+  const shownNow = note ?? (isKnown ? t("What is shown is what was last known.") : null);
   return (
     <div class="strip warning connection" role="status">
       <Icon name="warning" />
       <div>
         <p class="message">{shown(problem.text, maxProblemChars)}</p>
-        {isKnown && <p class="hint">{t("What is shown is what was last known.")}</p>}
+        {shownNow !== null && <p class="hint">{shown(shownNow, maxProblemChars)}</p>}
       </div>
-      <Button
-        label={starts ? t("Start cluster") : t("Retry")}
-        icon={starts ? "play" : "refresh"}
-        onPress={() => post({ type: "connect", start: starts })}
-      />
+      {action !== null && (
+        <Button
+          label={action === "start" ? t("Start cluster") : t("Retry")}
+          icon={action === "start" ? "play" : "refresh"}
+          onPress={() => post({ type: "connect", start: action === "start" })}
+        />
+      )}
     </div>
   );
 }

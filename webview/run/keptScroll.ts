@@ -13,7 +13,7 @@ export function useKeptScroll(tab: "failures" | "activity"): {
   }, []);
   const onScroll = () => {
     const { scrolledPx } = pageState.value;
-    if (ref.current) pageState.update({ scrolledPx: { ...scrolledPx, [tab]: ref.current.scrollTop } });
+    if (ref.current) pageState.updateSoon({ scrolledPx: { ...scrolledPx, [tab]: ref.current.scrollTop } });
   };
   return { ref, onScroll };
 }

@@ -40,7 +40,7 @@ export function Logs({ logs, isLive }: { logs: LogStore; isLive: boolean }) {
     if (position >= 0 && list.current?.showFirst(position)) leftAtMs.current = null;
   }, [count]);
   const keepPlace = (first: number) => {
-    if (!follows && leftAtMs.current === null) pageState.update({ logFromMs: shown[first]?.timeMs ?? null });
+    if (!follows && leftAtMs.current === null) pageState.updateSoon({ logFromMs: shown[first]?.timeMs ?? null });
   };
   const follow = (atEnd: boolean) => {
     leftAtMs.current = null;

@@ -18,8 +18,6 @@ import { isLive } from "./states.ts";
 export interface ResultsProps {
   run: RunHeader;
   rows: RowSource;
-  /** The cluster cannot be reached. */
-  isAway: boolean;
   /** An input to be shown, from another tab. */
   wanted: { index: number } | undefined;
 }
@@ -33,7 +31,7 @@ interface Selected {
 const filterAfterMs = 250;
 const maxProblemChars = 2_000;
 
-export function Results({ run, rows, isAway, wanted }: ResultsProps) {
+export function Results({ run, rows, wanted }: ResultsProps) {
   useObservable(rows);
   const place = useRef(wanted ? noResultsPlace : pageState.value.results).current;
   const [active, setActive] = useState(place.active);
@@ -48,6 +46,7 @@ export function Results({ run, rows, isAway, wanted }: ResultsProps) {
     rows.show(next);
     pageState.update({ view: next });
     setSelected(null);
+    setOpening(null);
     setActive(0);
     list.current?.show(0);
   };
@@ -70,25 +69,30 @@ export function Results({ run, rows, isAway, wanted }: ResultsProps) {
     isPlaced.current = true;
     if (!wanted) list.current?.showFirst(place.firstRow);
   }, [rows.isLoaded]);
-  const keep = (change: Partial<typeof place>) =>
-    pageState.update({ results: { ...pageState.value.results, ...change } });
-  useEffect(() => keep({ active, open: selected?.index ?? null }), [active, selected?.index]);
+  const placeWith = (change: Partial<typeof place>) => ({ results: { ...pageState.value.results, ...change } });
+  useEffect(() => pageState.update(placeWith({ active, open: selected?.index ?? null })), [active, selected?.index]);
 
   const close = () => {
     setSelected(null);
+    setOpening(null);
     list.current?.focus();
   };
+  // A row that has not been read yet is opened when it is.
+  const [opening, setOpening] = useState<number | null>(null);
   const open = (position: number) => {
     const row = rows.row(position);
+    setOpening(row ? null : position);
     if (row) setSelected({ index: row.index, openedAt: position });
   };
+  const isRead = opening !== null && rows.isLoaded && rows.row(opening) !== undefined;
+  useEffect(() => {
+    if (isRead && opening !== null) open(opening);
+  }, [isRead, opening]);
   const found = selected === null ? undefined : rows.find(selected.index);
   const hasMoved = found !== undefined && selected !== null && found.position !== selected.openedAt;
   useEffect(() => {
     if (hasMoved) setSelected((selected) => selected && { ...selected, openedAt: null });
   }, [hasMoved]);
-
-  useEffect(() => rows.retry(), [isAway]);
 
   return (
     <div
@@ -112,7 +116,7 @@ export function Results({ run, rows, isAway, wanted }: ResultsProps) {
             selected={found?.position ?? null}
             inSight={hasMoved ? null : (selected?.openedAt ?? null)}
             onActive={setActive}
-            onFirst={(firstRow) => isPlaced.current && keep({ firstRow })}
+            onFirst={(firstRow) => isPlaced.current && pageState.updateSoon(placeWith({ firstRow }))}
             onOpen={open}
             onSort={show}
             handle={list}

@@ -1,5 +1,6 @@
-import { open, readFile } from "node:fs/promises";
+import { type FileHandle, open, readFile } from "node:fs/promises";
 import type { AgentMethods, Item, LogLine, Params, Result } from "../../protocol/messages.ts";
+import { pickStored } from "../../protocol/pick.ts";
 import type { Received } from "../../protocol/rpc.ts";
 import { FarcallError } from "../../spec/errors.ts";
 import { FollowedLogs } from "../followedLogs.ts";
@@ -19,6 +20,7 @@ export class MirrorAsking implements Asking {
   readonly followed = new FollowedLogs();
   readonly #store: MirrorStore;
   readonly #kept: KeptRun;
+  #places: PiecePlace<OutcomeHeader>[] | undefined;
 
   constructor(store: MirrorStore, kept: KeptRun) {
     this.#store = store;
@@ -68,6 +70,8 @@ export class MirrorAsking implements Asking {
         return this.#piece("bundle");
       case "file.get":
         return this.#piece(`file-${(params as Params<AgentMethods["file.get"]>).hash}`);
+      case "map.pick":
+        return this.#pick(params as Params<AgentMethods["map.pick"]>);
       case "run.control":
         throw new FarcallError("run.state", `The run ${record.id} has ended.`);
       default:
@@ -88,15 +92,36 @@ export class MirrorAsking implements Asking {
     query: Params<AgentMethods["map.outcomes"]>,
   ): AsyncGenerator<Received<OutcomeHeader>, Received<Result<AgentMethods["map.outcomes"]>>, undefined> {
     const { record } = this.#kept;
-    await using file = await open(this.#store.file(record.id, "outcomes"));
+    await using file = await this.#openOutcomes();
     const { order, from } = query;
     const wanted = ({ header: { lo, count, sequence } }: PiecePlace<OutcomeHeader>) =>
       order === "index" ? lo + count > from : sequence > from;
-    const places = (await readPlaces<OutcomeHeader>(file)).filter(wanted);
-    // They are kept by index.
+    const places = (await this.#outcomePlaces(file)).filter(wanted);
     if (order === "settled") places.sort((a, b) => a.header.sequence - b.header.sequence);
     for (const { header, at, bytes } of places) yield { value: header, body: await readBytes(file, at, bytes) };
     return { value: { record }, body: empty };
+  }
+
+  async #pick(wanted: Params<AgentMethods["map.pick"]>): Promise<Received<Result<AgentMethods["map.pick"]>>> {
+    await using file = await this.#openOutcomes();
+    const places = await this.#outcomePlaces(file);
+    const readRange = async (index: number) => {
+      const place = places.find(({ header: { lo, count } }) => lo + count > index);
+      return place && { lo: place.header.lo, body: await readBytes(file, place.at, place.bytes) };
+    };
+    const { result, body = empty } = await pickStored(readRange, wanted);
+    return { value: result, body };
+  }
+
+  #openOutcomes(): Promise<FileHandle> {
+    return open(this.#store.file(this.#kept.record.id, "outcomes")).catch(() => {
+      throw notKept("outcomes");
+    });
+  }
+
+  /** By index, as they are kept. What is kept of a run does not change, so it is read once. */
+  async #outcomePlaces(file: FileHandle): Promise<PiecePlace<OutcomeHeader>[]> {
+    return (this.#places ??= await readPlaces<OutcomeHeader>(file));
   }
 
   async *#logs({
@@ -124,5 +149,8 @@ export class MirrorAsking implements Asking {
 }
 
 function notKept(what: string): FarcallError {
-  return new FarcallError("agent.unreachable", `The cluster is not there, and ${what} was not kept.`);
+  return new FarcallError(
+    "agent.unreachable",
+    `The cluster is not there, and what is kept here of the run has no ${what}.`,
+  );
 }

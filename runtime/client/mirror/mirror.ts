@@ -62,8 +62,11 @@ export class Mirror {
     return failed;
   }
 
-  /** What `ask` gives, or where the cluster is not there what is kept in its place, if anything is. */
-  async instead<T>(ask: () => Promise<T>, kept: () => Promise<T | undefined>): Promise<T> {
+  /**
+   * What `ask` gives, or where the cluster is not there what is kept in its place, if anything is. `kept` is told what
+   * asking came to, and nothing when the cluster is down.
+   */
+  async instead<T>(ask: () => Promise<T>, kept: (failure?: Error) => Promise<T | undefined>): Promise<T> {
     const { isDown, onUse } = this.#options;
     if (isDown()) {
       const found = await kept();
@@ -75,9 +78,10 @@ export class Mirror {
     try {
       return await ask();
     } catch (error) {
-      const found = isAway(error) ? await kept() : undefined;
+      if (!(error instanceof Error)) throw error;
+      const found = isAway(error) ? await kept(error) : undefined;
       if (found === undefined) throw error;
-      onUse?.((error as Error).message);
+      onUse?.(error.message);
       return found;
     }
   }
@@ -90,11 +94,11 @@ export class Mirror {
     return all.slice(from, from + limit);
   }
 
-  async open(run: string): Promise<{ asking: MirrorAsking; record: RunRecord } | undefined> {
+  async open(run: string): Promise<{ asking: MirrorAsking; kept: KeptRun } | undefined> {
     const kept = await this.#options.store.get(run);
     if (!kept) return undefined;
     for (const what of cutParts(kept)) this.#options.onUse?.(`${what} were too many to keep all of them`);
-    return { asking: new MirrorAsking(this.#options.store, kept), record: kept.record };
+    return { asking: new MirrorAsking(this.#options.store, kept), kept };
   }
 }
 
