@@ -1,4 +1,3 @@
-import { timingSafeEqual } from "node:crypto";
 import { agentMethods, protocolVersion, type AgentMethods, type RunRecord } from "../protocol/messages.ts";
 import { hasEnded } from "../protocol/runState.ts";
 import { onNode } from "../protocol/logPosition.ts";
@@ -26,6 +25,7 @@ import type { RunStore } from "./runs.ts";
 import { emptyTimeline } from "./timeline.ts";
 import type { Timelines } from "./timelines.ts";
 import type { Agent } from "./main.ts";
+import { sameSecret } from "./sameSecret.ts";
 
 /** One client: what it asks for, once it has shown the token. */
 
@@ -353,10 +353,4 @@ export class Connection {
 /** A map's record changes while it runs; a call's is stored as it is. */
 async function current(record: RunRecord, maps: Maps): Promise<RunRecord> {
   return record.kind === "map" && !hasEnded(record.state) ? maps.record(record.id) : record;
-}
-
-function sameSecret(given: string, expected: string): boolean {
-  const left = Buffer.from(given);
-  const right = Buffer.from(expected);
-  return left.byteLength === right.byteLength && timingSafeEqual(left, right);
 }
