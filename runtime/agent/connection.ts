@@ -1,4 +1,3 @@
-import { timingSafeEqual } from "node:crypto";
 import { agentMethods, protocolVersion, type AgentMethods, type RunRecord } from "../protocol/messages.ts";
 import { hasEnded } from "../protocol/runState.ts";
 import { onNode } from "../protocol/logPosition.ts";
@@ -26,6 +25,7 @@ import type { RunStore } from "./runs.ts";
 import { emptyTimeline } from "./timeline.ts";
 import type { Timelines } from "./timelines.ts";
 import type { Agent } from "./main.ts";
+import { sameSecret } from "./sameSecret.ts";
 
 /** One client: what it asks for, once it has shown the token. */
 
@@ -368,10 +368,4 @@ async function current(record: RunRecord, maps: Maps): Promise<RunRecord> {
 /** A node that has not used an env has nothing to do for it. */
 function unlessEnvUnknown(error: unknown): void {
   if (!(error instanceof FarcallError && error.code === "env.unknown")) throw error;
-}
-
-function sameSecret(given: string, expected: string): boolean {
-  const left = Buffer.from(given);
-  const right = Buffer.from(expected);
-  return left.byteLength === right.byteLength && timingSafeEqual(left, right);
 }

@@ -3,6 +3,7 @@ import { totalmem } from "node:os";
 import { join } from "node:path";
 import type { NatsConnection } from "@nats-io/transport-node";
 import type { Broker } from "../queue/jetstream/broker.ts";
+import type { SeatConfig } from "../queue/jetstream/brokerConfig.ts";
 import type { JetStreamQueueOptions } from "../queue/jetstream/queue.ts";
 import { leaseMs } from "../queue/leaseMs.ts";
 import type { MapQueue } from "../queue/mapQueue.ts";
@@ -15,6 +16,8 @@ export interface Engine {
   queue: MapQueue;
   /** For what nodes say to each other; undefined on a node that is alone. */
   nats: NatsConnection | undefined;
+  /** What this node is to know of the others has changed. */
+  reread(node: NodeFile): void;
   /** With `end` the cluster goes down: a server of the broker that runs here ends too. */
   close(end: boolean): Promise<void>;
 }
@@ -40,7 +43,7 @@ export async function openEngine(
         `The queue was damaged, and with it the inputs and outcomes of earlier maps. It was kept as ${movedTo}, and a new one begun.`,
       ),
   });
-  return { queue, nats: undefined, close: () => queue.close() };
+  return { queue, nats: undefined, reread: () => undefined, close: () => queue.close() };
 }
 
 async function openShared(
@@ -59,6 +62,9 @@ async function openShared(
     return {
       queue,
       nats,
+      reread: (after) => {
+        if (after.seat) server?.reload(seatConfig(after.seat, folder));
+      },
       close: async (end) => {
         await queue.close();
         await nats.close();
@@ -84,14 +90,17 @@ async function startSeat(
     memoryBytes: Math.floor(totalmem() * memoryShare),
     onRestart: (why) => onWarning(`The server of the queue was started again: ${why}`),
   });
-  const { cluster, ...rest } = seat;
-  broker.start({
+  broker.start(seatConfig(seat, folder));
+  return broker;
+}
+
+function seatConfig({ cluster, ...rest }: NonNullable<NodeFile["seat"]>, folder: string): SeatConfig {
+  return {
     ...rest,
     ...(cluster ? { cluster } : {}),
     sync: cluster ? "1s" : "always",
-    storeBytes: storeBytesOf(place),
-  });
-  return broker;
+    storeBytes: storeBytesOf(join(folder, "broker")),
+  };
 }
 
 /** The same for good: what the seat stores takes from what is free, and a server that runs cannot change it. */

@@ -22,6 +22,7 @@ import { farcallVersion } from "../spec/version.ts";
 import { maxFrameBytes, type Transport } from "../transport/transport.ts";
 import { WebSocketTransport } from "../transport/websocket.ts";
 import { agentPaths } from "../transport/agentPaths.ts";
+import { changedFilesListener } from "./changedFiles.ts";
 import { Changes, replicasKey } from "./changes.ts";
 import { Connection } from "./connection.ts";
 import { type Engine, openEngine } from "./engine.ts";
@@ -32,10 +33,11 @@ import { SharedCode } from "./fleet/code.ts";
 import { Fleet } from "./fleet/fleet.ts";
 import { Router } from "./fleet/router.ts";
 import { allHere, type Shares, sharesOf } from "./fleet/shares.ts";
+import { IdleClock } from "./idleClock.ts";
 import { RunLogs } from "./logs.ts";
 import { Maps } from "./maps.ts";
 import { Metrics } from "./metrics.ts";
-import { type NodeFacts, nodeFacts, readNodeFile } from "./node.ts";
+import { type NodeFacts, nodeFacts, readIdleMs, readNextBuild, readNodeFile } from "./node.ts";
 import { OutcomeCache } from "./outcomeCache.ts";
 import { Pools } from "./pools.ts";
 import { markerVariable, Reaper, sweepLeftovers } from "./reaper.ts";
@@ -49,12 +51,18 @@ const replicasPerNode = 10_000;
 const pruneEveryMs = 10_000;
 /** A client that used the agent in this time would miss it. */
 const recentUseMs = 60_000;
+/** How often it is seen whether the agent is still needed. */
+const mostIdleStepMs = 5_000;
+/** Exit status with which whoever restarts agents starts this one at once, as the build that lies there then. */
+const startAgain = 75;
 /** Exit status of an agent that found another one running in its folder. */
 const notNeeded = 0;
 
 export class Agent {
   readonly changes = new Changes();
-  readonly #idleMs: number;
+  readonly #clock: IdleClock;
+  readonly #folder: string;
+  readonly #engine: Engine;
   readonly #startedAtMs = Date.now();
   readonly #build = createHash("sha256")
     .update(readFileSync(fileURLToPath(import.meta.url)))
@@ -77,9 +85,8 @@ export class Agent {
   readonly #facts: NodeFacts;
   readonly #metrics: Metrics;
   readonly #cleanup = new AsyncDisposableStack();
-  /** Requests under way that are more than a look. */
-  #uses = 0;
-  #idleSinceMs = Date.now();
+  /** Another build was put in place, for the next start. */
+  #isOutdated = false;
   #stopping: Promise<void> | undefined;
 
   private constructor(
@@ -90,7 +97,9 @@ export class Agent {
     node: { number: number; facts: NodeFacts },
     warnings: string[],
   ) {
-    this.#idleMs = idleMs;
+    this.#clock = new IdleClock(idleMs);
+    this.#folder = folder;
+    this.#engine = engine;
     this.#number = node.number;
     this.#facts = node.facts;
     this.#metrics = this.#cleanup.use(new Metrics());
@@ -172,7 +181,7 @@ export class Agent {
     const paths = agentPaths(folder);
     const token = (this.#token = randomBytes(tokenBytes).toString("hex"));
     writeFileSync(paths.token, token, { mode: 0o600 });
-    this.#server = createServer((_request, response) => response.writeHead(426).end());
+    this.#server = createServer(changedFilesListener(token, () => this.#reread()));
     const sockets = new WebSocketServer({
       server: this.#server,
       maxPayload: maxFrameBytes,
@@ -259,7 +268,10 @@ export class Agent {
       residentMiB: Math.round(process.memoryUsage.rss() / 2 ** 20),
       clients: this.#clients().length,
       activeRuns,
-      isBusy: activeRuns > 0 || this.#uses > 0,
+      isBusy: activeRuns > 0 || this.#clock.isUsed,
+      usedAgoMs: activeRuns > 0 ? 0 : this.#clock.usedAgoMs,
+      users: this.#users().length,
+      build: this.#build,
       replicas: this.#pools.status(),
       maps: this.#maps.working(),
     };
@@ -278,7 +290,7 @@ export class Agent {
       build: this.#build,
       nodeVersion: process.versions.node,
       startedAtMs: this.#startedAtMs,
-      idleTimeoutMs: this.#idleMs,
+      idleTimeoutMs: this.#clock.idleMs,
       clients: this.#clients().length,
       activeRuns: await this.#activeRuns(),
       residentMiB: Math.round(process.memoryUsage.rss() / 2 ** 20),
@@ -288,29 +300,53 @@ export class Agent {
     };
   }
 
-  /** Makes room for an agent of another version, if nobody would miss this one. */
+  /** Makes room for an agent of another version, if nobody would miss this one, nor those of the other nodes. */
   async retire(asker: Connection): Promise<{ retiring: boolean; why?: string }> {
-    const activeRuns = await this.#activeRuns();
-    if (activeRuns > 0) return { retiring: false, why: `${activeRuns} runs are active` };
-    const others = this.#clients().filter((each) => each !== asker && each.wasUsedWithin(recentUseMs)).length;
-    if (others > 0) return { retiring: false, why: `${others} other clients are connected` };
+    const why = await this.#whyNeeded(asker);
+    if (why !== undefined) return { retiring: false, why };
+    if (asker.isClient) {
+      const asking = this.#fleet?.others((peer) => peer.request("retire", {}, { timeoutMs: stopNodeWithinMs }));
+      // One that stays after all takes the new build when it is idle.
+      await asking?.catch(() => undefined);
+    }
     setImmediate(() => void this.stop());
     return { retiring: true };
   }
 
-  /** Something more than a look is asked of the agent, until the returned function is called. */
+  /** Why this agent would be missed now; undefined when it would not. A node that asks has looked at the others itself. */
+  async #whyNeeded(asker?: Connection): Promise<string | undefined> {
+    const activeRuns = await this.#activeRuns();
+    if (activeRuns > 0) return `${activeRuns} runs are active`;
+    const users = this.#users().filter((each) => each !== asker).length;
+    if (users > 0) return `${users} other clients are connected`;
+    if (asker && !asker.isClient) return undefined;
+    const used = this.#others().find(({ isBusy, users = 0 }) => isBusy || users > 0);
+    return used && `the node ${used.number} is used`;
+  }
+
+  /** Goes by what was changed in this node's folder. `restarts` when it ends to come up as another build. */
+  async #reread(): Promise<{ restarts: boolean }> {
+    const node = readNodeFile(this.#folder);
+    if (node) this.#engine.reread(node);
+    this.#clock.idleMs = readIdleMs(this.#folder) ?? this.#clock.idleMs;
+    this.#isOutdated = (readNextBuild(this.#folder) ?? this.#build) !== this.#build;
+    return { restarts: await this.#renew() };
+  }
+
+  /** Ends, to be started again as the build that was put in place, if there is another one and nobody would miss this. */
+  async #renew(): Promise<boolean> {
+    if (!this.#isOutdated || (await this.#whyNeeded()) !== undefined) return false;
+    setImmediate(() => void this.stop(startAgain));
+    return true;
+  }
+
   use(): () => void {
-    this.#uses++;
-    return () => {
-      this.#uses--;
-      this.#idleSinceMs = Date.now();
-    };
+    return this.#clock.use();
   }
 
   /** Replicas on all nodes, as far as is known. */
   replicaCount(): number {
-    const others = this.#fleet?.elsewhere() ?? [];
-    return others.reduce((sum, { replicas }) => sum + replicas.length, this.#pools.replicaCount());
+    return this.#others().reduce((sum, { replicas }) => sum + replicas.length, this.#pools.replicaCount());
   }
 
   /** Ends the agents of all nodes, or with `here` this one. */
@@ -334,8 +370,8 @@ export class Agent {
   }
 
   /** Ends the agent and everything it started. Twice is fine. */
-  stop(): Promise<void> {
-    this.#stopping ??= this.#cleanup.disposeAsync().finally(() => process.exit(0));
+  stop(status = 0): Promise<void> {
+    this.#stopping ??= this.#cleanup.disposeAsync().finally(() => process.exit(status));
     return this.#stopping;
   }
 
@@ -365,26 +401,38 @@ export class Agent {
     return [...this.#connections].filter((connection) => connection.isClient);
   }
 
+  /** Those that used it a moment ago. */
+  #users(): Connection[] {
+    return this.#clients().filter((each) => each.wasUsedWithin(recentUseMs));
+  }
+
+  #others(): NodeStatus[] {
+    return this.#fleet?.elsewhere() ?? [];
+  }
+
   async #activeRuns(): Promise<number> {
     return this.#runs.liveCalls.size + (await this.#maps.activeCount());
   }
 
   #watchIdle(): void {
-    if (this.#idleMs === 0) return;
-    const everyMs = Math.min(5_000, Math.max(50, this.#idleMs / 10));
-    const timer = setInterval(() => {
-      void this.#activeRuns().then((activeRuns) => {
-        const now = Date.now();
-        // Whoever uses the cluster through another node may need this one at any moment.
-        const others = this.#fleet?.elsewhere() ?? [];
-        if (activeRuns > 0 || this.#uses > 0 || others.some(({ isBusy }) => isBusy)) this.#idleSinceMs = now;
-        else if (now - this.#idleSinceMs >= this.#idleMs) {
-          this.#isDown = true;
-          void this.stop();
-        }
-      });
-    }, everyMs);
-    this.#cleanup.defer(() => clearInterval(timer));
+    let timer: NodeJS.Timeout | undefined;
+    const watch = async () => {
+      if ((await this.#activeRuns()) > 0) this.#clock.touch();
+      // Whoever uses the cluster through another node may need this one at any moment.
+      const others = this.#others().map(({ isBusy, usedAgoMs = Infinity }) => (isBusy ? 0 : usedAgoMs));
+      if (this.#clock.isOver(others)) {
+        this.#isDown = true;
+        void this.stop();
+      } else if (!(await this.#renew())) next();
+    };
+    const next = () => {
+      if (this.#stopping) return;
+      const { idleMs } = this.#clock;
+      const afterMs = idleMs === 0 ? mostIdleStepMs : Math.min(mostIdleStepMs, Math.max(50, idleMs / 10));
+      timer = setTimeout(() => void watch().catch(next), afterMs);
+    };
+    next();
+    this.#cleanup.defer(() => clearTimeout(timer));
   }
 }
 

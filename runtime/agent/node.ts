@@ -26,6 +26,26 @@ export function readNodeFile(folder: string): NodeFile | undefined {
   }
 }
 
+/** After how long without work this node is to end, as whoever sets it up says; undefined for the local agent. */
+export function readIdleMs(folder: string): number | undefined {
+  const text = readText(join(folder, "autostop"));
+  const idleMs = Number(text);
+  return text !== undefined && text !== "" && Number.isFinite(idleMs) ? idleMs : undefined;
+}
+
+/** The build that is started here next; undefined for the local agent. */
+export function readNextBuild(folder: string): string | undefined {
+  return readText(join(folder, "build"));
+}
+
+function readText(file: string): string | undefined {
+  try {
+    return readFileSync(file, "utf8").trim();
+  } catch {
+    return undefined;
+  }
+}
+
 export interface NodeFacts {
   name: string;
   platform: string;

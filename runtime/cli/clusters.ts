@@ -118,7 +118,9 @@ export async function statusCommand({ words, values }: Invocation): Promise<numb
     [
       `${paint("bold", name, "stdout")} is up: agent ${status.version} (${status.build}), pid ${status.pid}, Node ${status.nodeVersion}`,
       `up for ${duration(Date.now() - status.startedAtMs)}, ${count(status.residentMiB)} MiB, ${some(status.clients, "client")}, ${some(status.activeRuns, "active run")}`,
-      `ends after ${duration(status.idleTimeoutMs)} without work`,
+      status.idleTimeoutMs === 0
+        ? "stays up without work"
+        : `ends after ${duration(status.idleTimeoutMs)} without work`,
       ...status.warnings.map((warning) => paint("yellow", `warning: ${warning}`, "stdout")),
       "",
     ].join("\n"),

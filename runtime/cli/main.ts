@@ -180,7 +180,8 @@ const commands: Record<string, Command> = {
     summary: "make a cluster of your own machines, or see to it that it is up",
     options: { host: { type: "string", multiple: true }, autostop: { type: "string" } },
     help: [
-      ["--host HOST", "a machine to log in to: user@address, user@address:port, or a Host of your ssh config"],
+      ["--host HOST", "a machine to log in to: user@address, user@address:port, or a Host of your ssh config;"],
+      ["", "repeatable, and more of them may be named later"],
       ["--autostop T", "agents end after this long without work, such as 10m; never (default: 10m)"],
     ],
     run: async (invocation) => (await import("./lifecycle.ts")).upCommand(invocation),

@@ -1,20 +1,21 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { isConnectionLoss, Patience } from "../client/loss.ts";
+import { isConnectionLoss } from "../client/loss.ts";
 import type { AgentLink, ConnectOptions, Provider } from "../providers/provider.ts";
 import type { AgentAddress } from "../setup/messages.ts";
-import { type ClusterSpec, resolveClusterSpec, type ResolvedClusterSpec } from "../spec/cluster.ts";
+import { type ClusterSpec, resolveClusterSpec } from "../spec/cluster.ts";
 import { FarcallError } from "../spec/errors.ts";
-import { bring } from "./bootstrap/node.ts";
-import { probe, type Probe } from "./bootstrap/probe.ts";
+import { adopted } from "./adopting.ts";
+import type { BootstrapOptions } from "./bootstrap/node.ts";
 import { removeFrom } from "./bootstrap/setup.ts";
-import type { SshConnection } from "../transport/ssh/connection.ts";
 import type { Connections } from "./connections.ts";
 import { firstToAnswer } from "./firstToAnswer.ts";
-import { meeting } from "./meeting.ts";
-import { NodeAgent } from "./nodeAgent.ts";
-import { type ClusterRecord, newClusterId, type NodeRecord, type Registry } from "./registry.ts";
 import type { Keys } from "./keys.ts";
+import { bring, type Failure, look, type Machine, type Reach } from "./machines.ts";
+import { failureOf, missingLine, refuseWithout } from "./missing.ts";
+import { NodeAgent } from "./nodeAgent.ts";
+import { changed, enter, isNew, newRecord, wasUp, withNodes, withoutNew } from "./recordChanges.ts";
+import type { ClusterRecord, NodeRecord, Registry } from "./registry.ts";
 import { newPorts, nodeFileOf, seatCount, targetsOf } from "./seats.ts";
 
 /**
@@ -33,12 +34,14 @@ export interface SshClusterOptions {
 export interface UpOptions {
   signal?: AbortSignal | undefined;
   onProgress?: ((line: string) => void) | undefined;
+  /** Told of each machine that the cluster has to do without for now, and why. Default: a line of progress. */
+  onMissing?: ((host: string, error: unknown) => void) | undefined;
 }
 
 /** Somebody else may be bringing the cluster up meanwhile. */
 const wholeWithinMs = 15 * 60_000;
-/** How long a link may be lost again and again while a cluster is brought up. */
-const upAgainWithinMs = 60_000;
+/** What an `up` that failed has put on machines is removed for so long. */
+const takeBackWithinMs = 30_000;
 /** A laptop may change networks, and a machine may boot anew. */
 const patienceMs = 10 * 60_000;
 
@@ -66,15 +69,24 @@ export class SshCluster implements Provider {
     return ensureKeys(this.#keysFile, record);
   }
 
-  /** How to bring a node of the cluster to where it is up. */
-  #bootstrap(record: ClusterRecord, node: NodeRecord, keys: Keys | undefined) {
+  /** How to bring nodes of the cluster to where they are up. */
+  async #bootstrap(record: ClusterRecord, reach: Reach, onTouch?: (host: string) => void) {
+    const keys = await this.#keysOf(record);
     const cacheFolder = join(this.#options.home, "cache", "machines");
-    if (record.joined) return { cacheFolder, nodeFile: undefined, reach: [] };
-    return {
+    // Whoever joined a cluster changes of it what it was told to.
+    const isSaid = !record.joined || this.#options.spec.autostopMs !== undefined;
+    const autostopMs = isSaid ? (record.spec.autostopMs ?? 0) : undefined;
+    const grows = wasUp(record) && record.nodes.some(isNew);
+    return (node: NodeRecord): BootstrapOptions => ({
       cacheFolder,
-      nodeFile: keys ? nodeFileOf(record, node, keys) : { number: node.number },
-      reach: targetsOf(record, node),
-    };
+      signal: reach.signal,
+      onProgress: reach.onProgress,
+      onTouch: onTouch && (() => onTouch(node.host)),
+      nodeFile: record.joined ? undefined : keys ? nodeFileOf(record, node, keys) : { number: node.number },
+      autostopMs,
+      isAwaited: grows && record.seats.includes(node.number),
+      reach: record.joined ? [] : targetsOf(record, node),
+    });
   }
 
   /** Undefined when it was never brought up from here. */
@@ -127,153 +139,141 @@ export class SshCluster implements Provider {
   }
 
   /**
-   * Makes the cluster be up as its spec says: begins it, goes on with what was begun, or finds that all is well.
-   * Rejects with `cluster.changed` where the spec asks for what a cluster that is up cannot become.
+   * Makes the cluster be up as its spec says: begins it, goes on with what was begun, gives it the hosts it does not
+   * have yet, or finds that all is well. Machines that were up before may be away, as long as most of the seats are
+   * there. Rejects with `cluster.changed` where the spec asks for what the cluster cannot become, and leaves nothing
+   * on new machines when not all of them come up.
    */
-  async up({ signal, onProgress = () => undefined }: UpOptions = {}): Promise<ClusterRecord> {
-    const { registry, spec } = this.#options;
-    // Every step can be taken again: what was sent is there, and what was cut is sent anew.
-    const patience = new Patience({ withinMs: () => upAgainWithinMs, signal });
-    const act = async () => {
-      for (;;) {
-        try {
-          return await this.#up({ signal, onProgress });
-        } catch (error) {
-          if (!(error instanceof FarcallError) || error.code !== "connection.lost") throw error;
-          await patience.bear(error);
-          onProgress("the connection was lost; going on");
-        }
-      }
-    };
-    return registry.whole(spec.name, act, {
+  async up(options: UpOptions = {}): Promise<ClusterRecord> {
+    const { registry, spec, connections } = this.#options;
+    const { signal, onProgress = () => undefined } = options;
+    const { onMissing = (host, error) => onProgress(missingLine(host, error)) } = options;
+    const reach = { connections, signal, onProgress };
+    return registry.whole(spec.name, () => this.#up(reach, onMissing), {
       withinMs: wholeWithinMs,
       signal,
       onWait: () => onProgress(`waiting: ${spec.name} is being brought up by somebody else`),
     });
   }
 
-  async #up({ signal, onProgress }: UpOptions & { onProgress: (line: string) => void }): Promise<ClusterRecord> {
+  async #up(reach: Reach, onMissing: NonNullable<UpOptions["onMissing"]>): Promise<ClusterRecord> {
     const { registry, spec } = this.#options;
-    const wanted = (before: ClusterRecord | undefined): ClusterRecord => {
+    let isOurs = false;
+    const begun = (await registry.change(spec.name, (before) => {
       if (before) return changed(before, spec);
       if (!spec.hosts) return registry.need(spec.name);
+      isOurs = true;
       return newRecord(resolveClusterSpec({ ...spec, hosts: spec.hosts }));
-    };
-    let record = (await registry.change(spec.name, wanted))!;
-    const isNew = record.nodes.every(({ build }) => build === null);
-    let untouched = isNew;
+    }))!;
+    const touched = new Set<string>();
     try {
-      let found = await this.#look(record, signal);
-      if (isNew) {
-        const { id } = record;
-        record = await this.#adopt(record, found, onProgress);
-        if (record.id !== id) found = await this.#look(record, signal);
-      }
-      record = await this.#place(record, found);
-      const keys = await this.#keysOf(record);
-      const onTouch = () => (untouched = false);
-      const placed = meeting(found.length);
-      const brought = await Promise.all(
-        found.map(({ connection, probe: seen }, at) => {
-          const node = record.nodes[at]!;
-          const options = { ...this.#bootstrap(record, node, keys), signal, onProgress, onTouch, placed };
-          return bring(connection, record, node, seen, options).catch((error: unknown) => {
-            placed.fail(error);
-            throw error;
-          });
-        }),
-      );
-      const nodes = brought.map(({ node }) => node);
-      return (await registry.change(spec.name, (before) => before && enter({ ...before, nodes }, "up")))!;
+      return await this.#bringUp(begun, reach, touched, onMissing);
     } catch (error) {
-      // Nothing was put on any machine: then there is nothing to remember either.
-      if (untouched) await registry.change(spec.name, () => undefined);
+      await this.#takeBack(isOurs, touched);
       throw error;
     }
   }
 
-  /** Logs in to all nodes and looks at them, without changing anything. */
-  #look(record: ClusterRecord, signal: AbortSignal | undefined) {
-    return Promise.all(
-      record.nodes.map(async (node) => {
-        const connection = await this.#options.connections.to(node.host, signal);
-        return { node, connection, probe: await probe(connection, record.id, signal) };
-      }),
-    );
+  async #bringUp(
+    begun: ClusterRecord,
+    reach: Reach,
+    touched: Set<string>,
+    onMissing: NonNullable<UpOptions["onMissing"]>,
+  ): Promise<ClusterRecord> {
+    const { registry, spec } = this.#options;
+    let record = begun;
+    let { found, failed } = await look(record, reach);
+    refuseWithout(record, failed);
+    const mayBeTheirs = record.nodes.some(isNew) && (record.joined || !wasUp(record));
+    const theirs = mayBeTheirs ? adopted(record, found) : undefined;
+    if (theirs) {
+      reach.onProgress(`joining the cluster ${record.name} that is there already`);
+      record = (await registry.change(spec.name, (before) => before && theirs))!;
+      // What lies there for a cluster lies under its id.
+      ({ found, failed } = await look(record, reach));
+      refuseWithout(record, failed);
+    }
+    record = await this.#place(record, found);
+    const addressed = found.map((machine) => ({ ...machine, node: nodeOf(record, machine.node.number) }));
+    const { brought, failed: fell } = await bring(record, addressed, {
+      ...reach,
+      bootstrap: await this.#bootstrap(record, reach, (host) => touched.add(host)),
+      check: (more) => refuseWithout(record, [...failed, ...more]),
+    });
+    for (const { node, error } of [...failed, ...fell]) onMissing(node.host, error);
+    const nodes = brought.map(({ node }) => node);
+    return (await registry.change(spec.name, (before) => before && enter(withNodes(before, nodes), "up")))!;
   }
 
-  /** Notes by which addresses the nodes are reached, and, where there are several, which hold the queue. */
-  async #place(
-    record: ClusterRecord,
-    found: { node: NodeRecord; connection: SshConnection }[],
-  ): Promise<ClusterRecord> {
+  /** Notes by which addresses nodes are reached, and, where there are several, which hold the queue. */
+  async #place(record: ClusterRecord, found: readonly Machine[]): Promise<ClusterRecord> {
     const nodes = found.map(({ node, connection }) => ({ ...node, address: connection.target.host }));
-    const seats =
-      record.seats.length > 0 || record.joined
-        ? record.seats
-        : nodes.slice(0, seatCount(nodes.length)).map(({ number }) => number);
+    const isSettled = wasUp(record) || record.seats.length > 0 || record.joined;
+    const seats = isSettled ? record.seats : nodes.slice(0, seatCount(nodes.length)).map(({ number }) => number);
     const ports = record.ports ?? (seats.length > 0 ? newPorts() : null);
     return (await this.#options.registry.change(
       record.name,
-      (before) => before && { ...before, nodes, seats, ports },
+      (before) => before && { ...withNodes(before, nodes), seats, ports },
     ))!;
   }
 
-  /**
-   * Takes the id of a cluster of this name that another client of the user brought up on these machines, and the
-   * numbers that its nodes have there. Its keys stay with whoever began it, and what its nodes are as well.
-   */
-  async #adopt(
-    record: ClusterRecord,
-    found: { node: NodeRecord; probe: Probe }[],
-    onProgress: (line: string) => void,
-  ): Promise<ClusterRecord> {
-    const ofName = found.map(({ probe: { clusters } }) => clusters.find(({ name }) => name === record.name));
-    const first = ofName.find((each) => each !== undefined);
-    if (!first) return record;
-    const { id, hosts } = first;
-    const strangers = found.flatMap(({ node }, at) => (ofName[at]?.id === id ? [] : [node.host]));
-    if (strangers.length > 0 || hosts.length !== found.length) {
-      const differs = strangers.length > 0 ? `${strangers.join(", ")} is not of it` : `it has ${hosts.length} nodes`;
-      throw new FarcallError(
-        "cluster.changed",
-        `There is a cluster ${record.name} on these machines already, and ${differs}.`,
-        { hint: `Name all of its hosts to join it (it was made with ${hosts.join(", ")}), or choose another name.` },
-      );
+  /** After an `up` that failed: new machines are left as they were, and so is the cluster that was there before. */
+  async #takeBack(isOurs: boolean, touched: ReadonlySet<string>): Promise<void> {
+    const { registry, spec, connections } = this.#options;
+    const record = this.record;
+    if (!record) return;
+    const reach = { connections, signal: AbortSignal.timeout(takeBackWithinMs), onProgress: () => undefined };
+    const before = withoutNew(record);
+    const fresh = record.nodes.filter((node) => isNew(node) && touched.has(node.host));
+    if (!wasUp(record)) {
+      // One that an earlier `up` began goes on from there.
+      if (!isOurs) return;
+      const left = record.joined ? [] : await this.#removeFrom(record, fresh, reach.signal);
+      // What cannot be removed now must not be forgotten.
+      if (left.length === 0) await this.#forget();
+      return;
     }
-    onProgress(`joining the cluster ${record.name} that is there already`);
-    const nodes = record.nodes
-      .map((node, at) => ({ ...node, number: ofName[at]!.number }))
-      .sort((a, b) => a.number - b.number);
-    return (await this.#options.registry.change(
-      record.name,
-      (before) => before && { ...before, id, nodes, joined: true },
-    ))!;
+    if (before.nodes.length === record.nodes.length) return;
+    if (!record.joined) await this.#removeFrom(record, fresh, reach.signal);
+    await registry.change(spec.name, () => before);
+    if (touched.size === fresh.length) return;
+    // Those that were told of the new ones are told that there are none.
+    const told = await look(before, reach).catch(() => undefined);
+    const found = told?.found.filter(({ node }) => touched.has(node.host)) ?? [];
+    const bootstrap = await this.#bootstrap(before, reach);
+    await bring(before, found, { ...reach, bootstrap, check: () => undefined }).catch(() => undefined);
+  }
+
+  async #forget(): Promise<void> {
+    await this.#options.registry.change(this.#options.spec.name, () => undefined);
+    rmSync(this.#keysFile, { force: true });
   }
 
   /** Starts the agents of all nodes, as the record says, and returns where that of `host` listens. */
-  async #start(host: string, { signal, onProgress = () => undefined }: UpOptions): Promise<AgentAddress> {
+  async #start(host: string, signal: AbortSignal | undefined): Promise<AgentAddress> {
     const { registry, connections, spec } = this.#options;
     const record = registry.need(spec.name);
-    const keys = await this.#keysOf(record);
-    const brought = await Promise.allSettled(
-      record.nodes.map(async (node) => {
-        const connection = await connections.to(node.host, signal);
-        const seen = await probe(connection, record.id, signal);
-        return bring(connection, record, node, seen, { ...this.#bootstrap(record, node, keys), signal, onProgress });
-      }),
+    const reach = { connections, signal, onProgress: () => undefined };
+    const { found, failed } = await look(record, reach);
+    const bootstrap = await this.#bootstrap(record, reach);
+    const { brought, failed: fell } = await bring(record, found, { ...reach, bootstrap, check: () => undefined });
+    await registry.change(
+      spec.name,
+      (before) =>
+        before &&
+        enter(
+          withNodes(
+            before,
+            brought.map(({ node }) => node),
+          ),
+          brought.length > 0 ? "up" : before.state,
+        ),
     );
-    const at = record.nodes.findIndex((each) => each.host === host);
-    const mine = brought[at];
-    if (!mine) throw new FarcallError("cluster.state", `${host} is no node of ${spec.name} any more.`);
+    const mine = brought.find(({ node }) => node.host === host);
+    if (mine) return mine.agent;
     // Others may be away; the one that was asked for has to be there.
-    if (mine.status === "rejected") throw mine.reason;
-    await registry.change(spec.name, (before) => {
-      if (!before) return undefined;
-      const nodes = brought.flatMap((each) => (each.status === "fulfilled" ? [each.value.node] : []));
-      return enter(nodes.reduce(withNode, before), "up");
-    });
-    return mine.value.agent;
+    const failure = [...failed, ...fell].find(({ node }) => node.host === host);
+    throw failure?.error ?? new FarcallError("cluster.state", `${host} is no node of ${spec.name} any more.`);
   }
 
   /** Notes that the agents were ended; everything stays on the machines. */
@@ -286,30 +286,39 @@ export class SshCluster implements Provider {
    * reached: returns the hosts on which something may be left.
    */
   async remove({ force, signal }: { force: boolean; signal?: AbortSignal | undefined }): Promise<string[]> {
-    const { registry, connections, spec } = this.#options;
+    const { registry, spec } = this.#options;
     return registry.whole(
       spec.name,
       async () => {
         const record = await registry.change(spec.name, (before) => before && enter(before, "ending"));
         // Somebody else has removed it meanwhile, or it never was.
         if (!record) return [];
-        const left = await Promise.all(
-          record.nodes.map(async ({ host }) => {
-            try {
-              await removeFrom(await connections.to(host, signal), record.id, signal);
-              return [];
-            } catch (error) {
-              if (!force) throw error;
-              return [host];
-            }
-          }),
-        );
-        await registry.change(spec.name, () => undefined);
-        rmSync(this.#keysFile, { force: true });
-        return left.flat();
+        const left = await this.#removeFrom(record, record.nodes, signal);
+        if (left.length > 0 && !force) throw failureOf(left);
+        await this.#forget();
+        return left.map(({ node }) => node.host);
       },
       { withinMs: wholeWithinMs, signal },
     );
+  }
+
+  /** Removes everything of the cluster from some machines, and returns those of which it failed. */
+  async #removeFrom(
+    { id }: ClusterRecord,
+    nodes: readonly NodeRecord[],
+    signal: AbortSignal | undefined,
+  ): Promise<Failure[]> {
+    const { connections } = this.#options;
+    const ends = nodes.map((node) =>
+      connections
+        .to(node.host, signal)
+        .then((connection) => removeFrom(connection, id, signal))
+        .then(
+          () => [],
+          (error: unknown) => [{ node, error }],
+        ),
+    );
+    return (await Promise.all(ends)).flat();
   }
 
   #agentsOf(record: ClusterRecord): NodeAgent[] {
@@ -317,7 +326,7 @@ export class SshCluster implements Provider {
     for (const { host } of record.nodes) {
       const key = `${record.id} ${host}`;
       if (this.#agents.has(key)) continue;
-      const start = (signal: AbortSignal | undefined) => this.#start(host, { signal });
+      const start = (signal: AbortSignal | undefined) => this.#start(host, signal);
       this.#agents.set(key, new NodeAgent({ connections, host, id: record.id, start }));
     }
     const agents = record.nodes.map(({ host }) => this.#agents.get(`${record.id} ${host}`)!);
@@ -325,63 +334,6 @@ export class SshCluster implements Provider {
   }
 }
 
-function newRecord(spec: ResolvedClusterSpec): ClusterRecord {
-  const nowMs = Date.now();
-  return {
-    schema: 1,
-    name: spec.name,
-    id: newClusterId(),
-    provider: "ssh",
-    spec,
-    state: "launching",
-    nodes: spec.hosts.map((host, at) => newNode(at + 1, host)),
-    seats: [],
-    ports: null,
-    createdAtMs: nowMs,
-    sinceMs: nowMs,
-  };
-}
-
-function newNode(number: number, host: string): NodeRecord {
-  return {
-    number,
-    host,
-    address: null,
-    home: null,
-    nodePath: null,
-    platform: null,
-    cpus: null,
-    memoryMiB: null,
-    build: null,
-  };
-}
-
-/** The record as a changed spec would have it. Throws `cluster.changed` for what cannot be. */
-function changed(before: ClusterRecord, spec: ClusterSpec): ClusterRecord {
-  const { hosts = before.spec.hosts } = spec;
-  const missing = before.spec.hosts.filter((host) => !hosts.includes(host));
-  const added = hosts.filter((host) => !before.spec.hosts.includes(host));
-  if (missing.length > 0 || added.length > 0) {
-    const differences = [
-      ...(missing.length > 0 ? [`without ${missing.join(", ")}`] : []),
-      ...(added.length > 0 ? [`with ${added.join(", ")}`] : []),
-    ];
-    throw new FarcallError(
-      "cluster.changed",
-      `The cluster ${before.name} is there already, and not ${differences.join(" and ")}.`,
-      {
-        hint: `It has ${before.spec.hosts.join(", ")}. Take it down first, or choose another name.`,
-      },
-    );
-  }
-  const autostopMs = spec.autostopMs === undefined ? before.spec.autostopMs : spec.autostopMs;
-  return { ...before, spec: { ...before.spec, autostopMs } };
-}
-
-function enter(record: ClusterRecord, state: ClusterRecord["state"]): ClusterRecord {
-  return record.state === state ? record : { ...record, state, sinceMs: Date.now() };
-}
-
-function withNode(record: ClusterRecord, node: NodeRecord): ClusterRecord {
-  return { ...record, nodes: record.nodes.map((each) => (each.number === node.number ? node : each)) };
+function nodeOf({ nodes }: ClusterRecord, number: number): NodeRecord {
+  return nodes.find((node) => node.number === number)!;
 }

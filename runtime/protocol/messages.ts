@@ -160,6 +160,12 @@ const nodeStatusSchema = v.object({
   activeRuns: count,
   /** It works, or answers somebody who does more than look. */
   isBusy: v.boolean(),
+  /** How long ago more than a look was asked of it. */
+  usedAgoMs: v.optional(v.number()),
+  /** Clients that are connected to it and would miss it. */
+  users: v.optional(count),
+  /** Of its agent. */
+  build: v.optional(v.string()),
   replicas: v.array(replicaSchema),
   /** Maps that it works on. */
   maps: v.array(v.object({ run: runId, active: count, replicas: count })),
@@ -181,6 +187,7 @@ const statusSchema = v.object({
   build: v.string(),
   nodeVersion: v.string(),
   startedAtMs: v.number(),
+  /** 0 for never. */
   idleTimeoutMs: v.number(),
   clients: count,
   activeRuns: count,
@@ -257,7 +264,10 @@ export const agentMethods = {
     }),
     result: v.object({ protocol: count, version: v.string(), build: v.string(), pid: count }),
   },
-  /** Asks an agent of another version to end itself; it does if it has no work and no other client. */
+  /**
+   * Asks an agent of another version to end itself, and with it those of the other nodes; it does if the cluster has no
+   * work and no other client. Asked by another node it speaks for itself.
+   */
   retire: { params: nothing, result: v.object({ retiring: v.boolean(), why: v.optional(v.string()) }) },
   status: { params: nothing, result: statusSchema },
   /** How busy a node has been. Of the one that is asked unless `node` says otherwise. */

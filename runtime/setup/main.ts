@@ -22,6 +22,7 @@ import { dirname, join } from "node:path";
 import { failureOf, SetupFailure } from "./failure.ts";
 import { Input } from "./input.ts";
 import type { SetupAnswer, SetupFile, SetupRequest } from "./messages.ts";
+import { tellChanged } from "./running.ts";
 import { startAgent } from "./start.ts";
 
 async function main(folder: string): Promise<SetupAnswer> {
@@ -30,20 +31,21 @@ async function main(folder: string): Promise<SetupAnswer> {
   const request = JSON.parse((await input.line()).toString("utf8")) as SetupRequest;
   claim(dirname(folder));
   claim(folder);
-  let changed = request.build !== undefined || request.placed === true;
   if (request.build) await install(folder, request.build, input);
   if (request.server) await installServer(folder, request.server, input);
   if (request.cluster) writeWhole(join(folder, "cluster.json"), JSON.stringify(request.cluster));
-  if (request.node) {
-    const file = join(folder, "node.json");
-    const text = JSON.stringify(request.node);
-    changed ||= readText(file) !== text;
-    writeWhole(file, text);
-  }
-  if (!request.start) return { ok: true };
+  const { node, autostopMs } = request;
+  const hasOther = [
+    request.build !== undefined,
+    node !== undefined && replace(join(folder, "node.json"), JSON.stringify(node)),
+    autostopMs !== undefined && replace(join(folder, "autostop"), String(autostopMs)),
+  ].includes(true);
+  const restarts = (hasOther && (await tellChanged(folder))) || request.placed?.restarts === true;
+  if (!request.start) return { ok: true, restarts };
   if (!existsSync(join(folder, "node.json")))
     throw new SetupFailure("node.install-failed", "It is not known what this node is in its cluster.");
-  return { ok: true, agent: await startAgent(folder, request.start, changed) };
+  const changed = hasOther || request.placed !== undefined;
+  return { ok: true, restarts, agent: await startAgent(folder, request.start, { changed, restarts }) };
 }
 
 /** Makes a folder and marks it as Farcall's, so that what removes it later can tell. */
@@ -57,14 +59,14 @@ function claim(folder: string): void {
 }
 
 /** Puts the server of the queue in place. One that runs keeps the file it was started from. */
-async function installServer(folder: string, server: SetupFile, input: Input): Promise<void> {
+async function installServer(folder: string, server: NonNullable<SetupRequest["server"]>, input: Input): Promise<void> {
   const place = join(folder, "broker");
   mkdirSync(place, { recursive: true, mode: 0o700 });
   const aside = join(place, `${server.name}.tmp`);
   rmSync(aside, { force: true });
   await receive(aside, server, input);
   renameSync(aside, join(place, server.name));
-  writeWhole(join(place, "server"), server.sha256.slice(0, 12));
+  writeWhole(join(place, "server"), server.mark);
 }
 
 /** Writes a file that follows in the input, and checks that it arrived as it was sent. */
@@ -116,6 +118,13 @@ function readText(file: string): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** True when the file was another before. */
+function replace(file: string, text: string): boolean {
+  if (readText(file) === text) return false;
+  writeWhole(file, text);
+  return true;
 }
 
 function writeWhole(file: string, text: string): void {

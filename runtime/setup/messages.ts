@@ -6,13 +6,17 @@ export interface SetupRequest {
   cluster?: { id: string; name: string; createdAtMs: number; hosts: string[]; number: number };
   /** What this node is in its cluster. Kept as it is, for the agent. Without, it stays what it was. */
   node?: object;
-  /** The server of the queue, for a node that is a seat; its bytes follow those of the build. */
-  server?: SetupFile;
-  /** Something of this was put in place a moment ago, so that an agent that is coming up is an old one. */
-  placed?: boolean;
+  /** The server of the queue, for a node that is a seat; its bytes follow those of the build. Known again by `mark`. */
+  server?: SetupFile & { mark: string };
+  /** After how many milliseconds without work the agent is to end; 0 for never. Without, that stays what it was. */
+  autostopMs?: number;
+  /**
+   * Something of this was put in place a moment ago, so that an agent that is coming up is an old one, unless the one
+   * there was restarts for it.
+   */
+  placed?: { restarts: boolean };
   /** Starts the agent unless it runs. */
   start?: {
-    idleMs: number | null;
     linger: boolean;
     /** Where the node has to get through to. When it does not come up, those that never answered are named. */
     reach: { host: string; port: number; name: string }[];
@@ -26,7 +30,9 @@ export interface SetupFile {
   mode: number;
 }
 
-export type SetupAnswer = { ok: true; agent?: AgentAddress } | { ok: false; code: string; message: string };
+export type SetupAnswer =
+  | { ok: true; restarts: boolean; agent?: AgentAddress }
+  | { ok: false; code: string; message: string };
 
 export interface AgentAddress {
   token: string;

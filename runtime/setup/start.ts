@@ -4,6 +4,7 @@ import { createConnection } from "node:net";
 import { basename, join } from "node:path";
 import { SetupFailure } from "./failure.ts";
 import type { AgentAddress, SetupRequest } from "./messages.ts";
+import { answering } from "./running.ts";
 
 type SetupTarget = NonNullable<SetupRequest["start"]>["reach"][number];
 
@@ -18,18 +19,20 @@ const reachEveryMs = 250;
 
 /**
  * Restarts an agent that was killed or crashed, soon and then less often; one that ended by itself stays ended. A
- * shell, as it is what is there, is small, and has little to be killed for. Arguments: Node, the agent's folder, its
- * idle time; which build is run is looked up each time.
+ * shell, as it is what is there, is small, and has little to be killed for. Arguments: Node, the agent's folder. Which
+ * build is run, and how long it may be idle, is looked up each time; 75 is of an agent that makes room for another build.
  */
 const supervisor = `
-node=$1 dir=$2 idle=$3 wait=0
+node=$1 dir=$2 wait=0
 echo $$ >"$dir/supervisor.pid"
 while [ -d "$dir" ]; do
   build=$(cat "$dir/build")
+  idle=$(cat "$dir/autostop")
   began=$(date +%s)
   "$node" --disable-warning=ExperimentalWarning --max-semi-space-size=16 "$dir/builds/$build/agent.js" "$dir" "$idle"
   status=$?
   if [ $status = 0 ]; then break; fi
+  if [ $status = 75 ]; then continue; fi
   if [ $(($(date +%s) - began)) -gt 60 ]; then wait=0; fi
   sleep $wait
   if [ $wait -lt 30 ]; then wait=$((wait + 1)); fi
@@ -44,11 +47,17 @@ rm -f "$dir/supervisor.pid"
 export async function startAgent(
   folder: string,
   start: NonNullable<SetupRequest["start"]>,
-  changed: boolean,
+  { changed, restarts }: { changed: boolean; restarts: boolean },
 ): Promise<AgentAddress> {
-  const running = await answering(folder);
+  const nextBuild = readFileSync(join(folder, "build"), "utf8");
+  // One that is about to end for another build still answers.
+  const answeringAnew = async () => {
+    const address = await answering(folder);
+    return restarts && address?.build !== nextBuild ? undefined : address;
+  };
+  const running = await answeringAnew();
   if (running) return running;
-  if (changed) end(processesOf(folder));
+  if (changed && !restarts) end(processesOf(folder));
   let why: string | undefined;
   const logFile = join(folder, "agent.log");
   const log = openSync(logFile, "a", 0o600);
@@ -56,7 +65,7 @@ export async function startAgent(
   // In a file: what starts it for a user who lingers would make something of the dollar signs in its text.
   const script = join(folder, "supervise.sh");
   writeFileSync(script, supervisor, { mode: 0o600 });
-  const words = ["/bin/sh", script, process.execPath, folder, String(start.idleMs ?? 0)];
+  const words = ["/bin/sh", script, process.execPath, folder];
   // npm's cache would otherwise be left in the home folder when the cluster is gone.
   const variables = { FARCALL_NODE: basename(folder), npm_config_cache: join(folder, "npm-cache") };
   const options: SpawnOptions = {
@@ -76,7 +85,7 @@ export async function startAgent(
   const reached = new Reach(start.reach);
   const deadlineMs = Date.now() + (start.reach.length > 0 ? togetherWithinMs : withinMs);
   while (Date.now() < deadlineMs) {
-    const address = await answering(folder);
+    const address = await answeringAnew();
     if (address) {
       reached.end();
       return address;
@@ -187,24 +196,4 @@ function startUnit(
     { ...options, env: { XDG_RUNTIME_DIR: `/run/user/${uid}`, ...options.env }, timeout: withinMs },
   );
   return status === 0;
-}
-
-/** Where an agent listens that takes connections. */
-async function answering(folder: string): Promise<AgentAddress | undefined> {
-  const address = readAddress(folder);
-  if (!address) return undefined;
-  const takes = await new Promise<boolean>((resolve) => {
-    const socket = createConnection({ path: address.socket });
-    socket.on("connect", () => (socket.destroy(), resolve(true)));
-    socket.on("error", () => resolve(false));
-  });
-  return takes ? address : undefined;
-}
-
-function readAddress(folder: string): AgentAddress | undefined {
-  try {
-    return JSON.parse(readFileSync(join(folder, "agent.address"), "utf8")) as AgentAddress;
-  } catch {
-    return undefined;
-  }
 }

@@ -69,7 +69,14 @@ describe("a cluster of a machine of your own", () => {
     expect(status.stdout).toMatch(/lab is up: agent/);
     const other = await farcall(["up", "lab", "--host", "elsewhere"]);
     expect(other.status).toBe(2);
-    expect(other.stderr).toMatch(/error cluster\.changed: .*without .*elsewhere/s);
+    expect(other.stderr).toMatch(
+      /error cluster\.changed: The cluster lab has m1 as well, and no host can be taken out/,
+    );
+    const more = await farcall(["up", "lab", "--host", machine.name, "--host", "elsewhere"]);
+    expect(more.status).toBe(2);
+    expect(more.stderr).toMatch(/error cluster\.changed: .* a file of its one machine, which elsewhere cannot share/);
+    expect(more.stderr).toMatch(/Take it down first/);
+    expect(await readFile(join(home.path, "clusters/lab.json"), "utf8")).not.toContain("elsewhere");
   });
 
   it("is stopped and started, and keeps its runs meanwhile", async () => {
@@ -78,7 +85,7 @@ describe("a cluster of a machine of your own", () => {
     expect((await farcall(["stop", "lab"])).stderr).toBe("lab is stopped.\n");
     expect(machine.processes().filter(({ command }) => command.includes("agent.js"))).toEqual([]);
     expect((await farcall(["status", "lab"])).stdout).toMatch(/^lab is stopped/);
-    expect((await farcall(["start", "lab"])).stderr).toBe("lab is up.\n");
+    expect((await farcall(["start", "lab"])).stderr).toMatch(/^lab is up: 1 node, after [\d.]+ s\.\n$/);
     expect((await farcall(["runs", "--on", "lab", "--json"])).stdout).toBe(before);
   });
 

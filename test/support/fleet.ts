@@ -62,7 +62,7 @@ export class TestFleet implements AsyncDisposable {
 
   cli(
     args: readonly string[],
-    options: { input?: string; timeoutMs?: number; home?: TestHome } = {},
+    options: { input?: string; timeoutMs?: number; home?: TestHome; build?: string } = {},
   ): Promise<CliResult> {
     const { home = this.home, ...rest } = options;
     return home.cli(args, { env: this.#env, ...rest });

@@ -23,10 +23,12 @@ export interface CliOptions {
   env?: Record<string, string>;
   cwd?: string;
   timeoutMs?: number;
+  /** The folder of another build than the one that tests are about. */
+  build?: string;
 }
 
 const root = join(import.meta.dirname, "../..");
-const cliFile = join(root, "dist/cli.js");
+const dist = join(root, "dist");
 const leftoversGraceMs = 8_000;
 
 export class TestHome implements AsyncDisposable {
@@ -74,7 +76,7 @@ export class TestHome implements AsyncDisposable {
 
   /** Starts the command line, for tests that act on it while it runs. */
   spawnCli(args: readonly string[], options: CliOptions = {}): ChildProcess {
-    const child = spawn(process.execPath, [cliFile, ...args], {
+    const child = spawn(process.execPath, [join(options.build ?? dist, "cli.js"), ...args], {
       cwd: options.cwd ?? this.project,
       env: this.environment(options.env),
       stdio: ["pipe", "pipe", "pipe"],

@@ -28,12 +28,25 @@ export class SharedCode {
     await spreading.catch(() => undefined);
   }
 
-  /** Fetches what this node lacks of the bundle. What nobody has, whoever needs it will miss and say so. */
+  /**
+   * Fetches what this node lacks of the bundle. One that has just come has not heard of the others yet, so they are
+   * asked for a while. What nobody has, whoever needs it will miss and say so.
+   */
   async fetch(bundle: BundleRef): Promise<void> {
-    const missing = await this.#files.missing(bundle.files.map(({ hash }) => hash));
-    for (const hash of missing) {
-      for (const { number } of this.#fleet.elsewhere()) if (await this.#fetchFrom(number, hash)) break;
+    const deadlineMs = performance.now() + findWithinMs;
+    let missing = await this.#files.missing(bundle.files.map(({ hash }) => hash));
+    for (;;) {
+      const left: string[] = [];
+      for (const hash of missing) if (!(await this.#fetchFromAny(hash))) left.push(hash);
+      if (left.length === 0 || performance.now() > deadlineMs) return;
+      missing = left;
+      await new Promise((resolve) => setTimeout(resolve, askAgainMs));
     }
+  }
+
+  async #fetchFromAny(hash: string): Promise<boolean> {
+    for (const { number } of this.#fleet.elsewhere()) if (await this.#fetchFrom(number, hash)) return true;
+    return false;
   }
 
   async #fetchFrom(number: number, hash: string): Promise<boolean> {
@@ -49,5 +62,7 @@ export class SharedCode {
   }
 }
 
+const findWithinMs = 20_000;
+const askAgainMs = 250;
 const askTimeoutMs = 15_000;
 const fileTimeoutMs = 60_000;

@@ -134,6 +134,10 @@ export class Fleet implements AsyncDisposable {
   }
 
   #note(status: NodeStatus): void {
+    const before = this.#heard.get(status.number)?.status;
+    // Who has just come knows nobody yet, and may want something of the others at once.
+    if (status.number !== this.number && before?.startedAtMs !== status.startedAtMs)
+      setImmediate(() => void this.say());
     this.#heard.set(status.number, { status, atMs: performance.now() });
     const shape = JSON.stringify(
       this.nodes().map(({ number, cpus, memoryMiB, gpus }) => [number, cpus, memoryMiB, gpus]),

@@ -3,12 +3,11 @@ import { FarcallError } from "../../spec/errors.ts";
 import type { SshConnection } from "../../transport/ssh/connection.ts";
 import type { ClusterRecord, NodeRecord } from "../registry.ts";
 import type { NodeFile } from "../../spec/nodeFile.ts";
-import { nodeBuild, type SetupContent, setupContent } from "./build.ts";
-import type { DownloadOptions } from "./download.ts";
-import { natsServer } from "./natsServer.ts";
+import { nodeBuild } from "./build.ts";
+import { serverFor } from "./natsServer.ts";
 import { installNode } from "./nodeJs.ts";
 import type { Probe } from "./probe.ts";
-import { setUp } from "./setup.ts";
+import { type Placing, setUp } from "./setup.ts";
 
 export interface BootstrapOptions {
   /** Where archives of Node.js are kept on this machine. */
@@ -16,11 +15,13 @@ export interface BootstrapOptions {
   signal?: AbortSignal | undefined;
   onProgress: (line: string) => void;
   /** Called before anything on the machine is changed. */
-  onTouch?: () => void;
-  /** Awaited when everything is in place there, before the agent is started. */
-  placed?: () => Promise<void>;
+  onTouch?: (() => void) | undefined;
   /** What the node is to know of its place in the cluster; undefined to leave that as it is. */
   nodeFile: NodeFile | undefined;
+  /** After how long without work its agent is to end, 0 for never; undefined to leave that as it is. */
+  autostopMs: number | undefined;
+  /** Others wait for what this node is told: it is told before any agent is started. */
+  isAwaited: boolean;
   /** Where it has to get through to. */
   reach: { host: string; port: number; name: string }[];
 }
@@ -30,44 +31,67 @@ export interface Bootstrapped {
   agent: AgentAddress;
 }
 
-/** The server of the queue, for a seat that does not have it yet. */
-async function serverFor(found: Probe, options: DownloadOptions): Promise<SetupContent | undefined> {
-  const server = setupContent("nats-server", await natsServer(found.arch, options), 0o700);
-  return server.file.sha256.startsWith(found.server || "-") ? undefined : server;
-}
-
 /** Brings a machine that was looked at to where its agent runs, whatever is there of it already. */
-export async function bring(
-  connection: SshConnection,
-  record: ClusterRecord,
-  node: NodeRecord,
-  found: Probe,
-  { cacheFolder, signal, onProgress, onTouch, placed, nodeFile, reach }: BootstrapOptions,
-): Promise<Bootstrapped> {
-  const { id, name, createdAtMs, spec } = record;
-  const nodePath =
-    found.nodePaths[0] ?? (await installNode(connection, found, { id, cacheFolder, signal, onProgress, onTouch }));
-  onTouch?.();
-  const { hash, files } = nodeBuild();
-  const withBuild = found.build !== hash;
-  const server = nodeFile?.seat && (await serverFor(found, { cacheFolder, signal, onProgress }));
-  if (withBuild || server) onProgress(`${node.host}: sending the agent`);
-  const toPlace = {
-    ...(withBuild ? { build: files } : {}),
-    ...(nodeFile ? { node: nodeFile, cluster: { id, name, createdAtMs, hosts: spec.hosts, number: node.number } } : {}),
-    ...(server ? { server } : {}),
-  };
-  const start = { idleMs: spec.autostopMs, linger: found.lingers, reach };
-  // The slowest upload must not make the others give up on a node that is not started yet.
-  const apart = placed !== undefined && (withBuild || server !== undefined);
-  if (apart) await setUp(connection, toPlace, { id, nodePath, signal });
-  await placed?.();
-  const agent = await setUp(connection, apart ? { start, placed: true } : { ...toPlace, start }, {
-    id,
-    nodePath,
-    signal,
-  });
-  if (!agent) throw new FarcallError("agent.start-failed", `The agent on ${node.host} did not say where it listens.`);
-  const { home, arch, cpus, memoryMiB } = found;
-  return { node: { ...node, home, nodePath, platform: `linux ${arch}`, cpus, memoryMiB, build: hash }, agent };
+export class Bootstrap {
+  readonly #record: ClusterRecord;
+  readonly #node: NodeRecord;
+  readonly #found: Probe;
+  readonly #options: BootstrapOptions;
+  #nodePath: string | undefined;
+  #placed: { restarts: boolean } | undefined;
+
+  constructor(record: ClusterRecord, node: NodeRecord, found: Probe, options: BootstrapOptions) {
+    this.#record = record;
+    this.#node = node;
+    this.#found = found;
+    this.#options = options;
+  }
+
+  /** Puts in place what takes long to send, or what others wait for. Anything else goes with the start. */
+  async placeApart(connection: SshConnection): Promise<void> {
+    const nodePath = await this.#ensureNode(connection);
+    const placing = await this.#placing();
+    if (!placing.build && !placing.server && !this.#options.isAwaited) return;
+    const { id } = this.#record;
+    const { restarts } = await setUp(connection, placing, { id, nodePath, signal: this.#options.signal });
+    this.#placed = { restarts };
+  }
+
+  async start(connection: SshConnection): Promise<Bootstrapped> {
+    const { signal, reach } = this.#options;
+    const { id } = this.#record;
+    const nodePath = await this.#ensureNode(connection);
+    const start = { linger: this.#found.lingers, reach };
+    const request = this.#placed ? { start, placed: this.#placed } : { ...(await this.#placing()), start };
+    const { agent } = await setUp(connection, request, { id, nodePath, signal });
+    const { host } = this.#node;
+    if (!agent) throw new FarcallError("agent.start-failed", `The agent on ${host} did not say where it listens.`);
+    const { home, arch, cpus, memoryMiB } = this.#found;
+    const facts = { home, nodePath, platform: `linux ${arch}`, cpus, memoryMiB, build: nodeBuild().hash };
+    return { node: { ...this.#node, ...facts }, agent };
+  }
+
+  async #ensureNode(connection: SshConnection): Promise<string> {
+    const { cacheFolder, signal, onProgress, onTouch } = this.#options;
+    const options = { id: this.#record.id, cacheFolder, signal, onProgress, onTouch };
+    return (this.#nodePath ??= this.#found.nodePaths[0] ?? (await installNode(connection, this.#found, options)));
+  }
+
+  /** What the machine is to be given. */
+  async #placing(): Promise<Placing> {
+    const { cacheFolder, signal, onProgress, onTouch, nodeFile, autostopMs } = this.#options;
+    const { id, name, createdAtMs, spec } = this.#record;
+    onTouch?.();
+    const { hash, files } = nodeBuild();
+    const withBuild = this.#found.build !== hash;
+    const server = nodeFile?.seat && (await serverFor(this.#found, { cacheFolder, signal, onProgress }));
+    if (withBuild || server) onProgress(`${this.#node.host}: sending the agent`);
+    const { number } = this.#node;
+    return {
+      ...(withBuild ? { build: files } : {}),
+      ...(nodeFile ? { node: nodeFile, cluster: { id, name, createdAtMs, hosts: spec.hosts, number } } : {}),
+      ...(server ? { server } : {}),
+      ...(autostopMs === undefined ? {} : { autostopMs }),
+    };
+  }
 }

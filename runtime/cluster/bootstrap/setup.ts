@@ -3,6 +3,7 @@ import { FarcallError, isErrorCode } from "../../spec/errors.ts";
 import type { SshConnection } from "../../transport/ssh/connection.ts";
 import { nodeBuild, type SetupContent } from "./build.ts";
 import { addressCommand, removeCommand, setupCommand } from "./commands.ts";
+import type { ServerContent } from "./natsServer.ts";
 
 const setupTimeoutMs = 5 * 60_000;
 const askTimeoutMs = 20_000;
@@ -10,24 +11,30 @@ const answerMark = "\nfarcall-setup ";
 /** What is said of a running agent, whose token is 64 characters and whose socket is a path. */
 const maxAddressBytes = 8 * 1024;
 
+/** A request, with the files themselves. */
+export type Placing = Omit<SetupRequest, "build" | "server"> & { build?: SetupContent[]; server?: ServerContent };
+
 export interface SetupOptions {
   id: string;
   nodePath: string;
   signal?: AbortSignal | undefined;
 }
 
-/** Runs the set-up program on a machine: puts files in place, starts the agent, or both. */
+/**
+ * Runs the set-up program on a machine: puts files in place, starts the agent, or both. `restarts` when an agent that ran
+ * there ends to come up as what was put in place.
+ */
 export async function setUp(
   connection: SshConnection,
-  request: Omit<SetupRequest, "build" | "server"> & { build?: SetupContent[]; server?: SetupContent },
+  request: Placing,
   { id, nodePath, signal }: SetupOptions,
-): Promise<AgentAddress | undefined> {
+): Promise<{ agent?: AgentAddress; restarts: boolean }> {
   const { build: files = [], server, ...rest } = request;
   const { hash, program } = nodeBuild();
   const full: SetupRequest = {
     ...rest,
     ...(files.length > 0 ? { build: { hash, files: files.map(({ file }) => file) } } : {}),
-    ...(server ? { server: server.file } : {}),
+    ...(server ? { server: { ...server.file, mark: server.mark } } : {}),
   };
   const input = Buffer.concat([
     Buffer.from(`${id}\n${nodePath}\n${program}\n${JSON.stringify(full)}\n`),
@@ -45,7 +52,7 @@ export async function setUp(
     );
   }
   const answer = JSON.parse(text.slice(from + answerMark.length)) as SetupAnswer;
-  if (answer.ok) return answer.agent;
+  if (answer.ok) return answer;
   if (answer.code === "node.unreachable") throw unreachable(host, answer.message);
   const code = isErrorCode(answer.code) ? answer.code : "node.install-failed";
   throw new FarcallError(code, `Setting up ${host} failed: ${answer.message}`, {

@@ -1,0 +1,53 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { Cluster } from "farcall";
+import { expect, it } from "vitest";
+import { describeInLab } from "../lab/describeInLab.ts";
+import { TestFleet, kinds } from "../support/fleet.ts";
+import { until } from "../support/home.ts";
+
+/** When agents of machines end by themselves. */
+describeInLab("agents of a cluster", (lab) => {
+  it("take another idle time while they run, keep it when they are started again, and show it", async () => {
+    await using fleet = await TestFleet.up({ lab: lab(), nodes: 2 });
+    const agents = () =>
+      fleet.machines.map((machine) => machine.processes().find(({ command }) => kinds.agent.test(command))?.hostPid);
+    const before = agents();
+    const shown = async () => (await fleet.cli(["status", "lab"])).stdout;
+    expect(await shown()).toMatch(/^ends after 10m 00s without work$/m);
+    expect(await fleet.cli(["up", "lab", "--autostop", "2h"])).toMatchObject({ status: 0 });
+    expect(await shown()).toMatch(/^ends after 2h 00m without work$/m);
+    // They are the agents that they were.
+    expect(agents()).toEqual(before);
+
+    for (const machine of fleet.machines) machine.signal(kinds.agent, "SIGKILL");
+    const cluster = fleet.open();
+    const statuses = await until(
+      async () => (await cluster.status().catch(() => undefined))?.idleTimeoutMs,
+      (idleMs) => idleMs !== undefined,
+      30_000,
+    );
+    expect(statuses).toBe(7_200_000);
+
+    await using never = new Cluster({ name: "lab", autostopMs: null }, { home: fleet.home.path, logs: "ignore" });
+    await never.up();
+    expect((await never.status())!.idleTimeoutMs).toBe(0);
+    expect(await shown()).toMatch(/^stays up without work$/m);
+    // A later `up` that says nothing of it leaves it.
+    expect(await fleet.bringUp()).toMatchObject({ status: 0 });
+    expect(await shown()).toMatch(/^stays up without work$/m);
+  }, 120_000);
+
+  it("stay while the cluster is used through another node, with calls shorter than a look, and end together", async () => {
+    await using fleet = await TestFleet.up({ lab: lab(), nodes: 2 });
+    const cluster = fleet.open();
+    const { square } = await cluster.import<{ square(n: number): number }>(fleet.functionsFile, {
+      env: { name: "first", replicas: 1, compute: { node: 1 } },
+    });
+    expect(await fleet.cli(["up", "lab", "--autostop", "4s"])).toMatchObject({ status: 0 });
+    const running = () =>
+      fleet.machines.filter((machine) => machine.processes().some(({ command }) => kinds.agent.test(command))).length;
+    for (const endMs = Date.now() + 15_000; Date.now() < endMs; await sleep(500)) expect(await square(3)).toBe(9);
+    expect(running()).toBe(2);
+    await until(running, (count) => count === 0, 30_000);
+  }, 120_000);
+});

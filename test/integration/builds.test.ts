@@ -1,0 +1,50 @@
+import { expect, it } from "vitest";
+import { describeInLab } from "../lab/describeInLab.ts";
+import { TestFleet } from "../support/fleet.ts";
+import { until } from "../support/home.ts";
+import { otherBuild } from "../support/otherBuild.ts";
+
+/** Clients of two builds of Farcall that use the same cluster. */
+describeInLab("a cluster that is used by two builds", (lab) => {
+  it("is of one build when it is idle, and is used as it is while it is busy", async () => {
+    await using other = await otherBuild();
+    await using fleet = await TestFleet.up({ lab: lab(), nodes: 3 });
+    const builds = async () => {
+      const addresses = fleet.machines.map((each) => each.do(`cat ${each.home}/.farcall-node/*/agent.address`));
+      return (await Promise.all(addresses)).map((text) => (JSON.parse(text) as { build: string }).build);
+    };
+    const by = (build: string | undefined, args: readonly string[], input = "") =>
+      fleet.cli(args, { input, timeoutMs: 120_000, ...(build === undefined ? {} : { build }) });
+    const mine = await builds();
+    expect(new Set(mine).size).toBe(1);
+
+    // Who looks changes nothing.
+    expect(await by(other.folder, ["status", "lab"])).toMatchObject({ status: 0 });
+    expect(await builds()).toEqual(mine);
+    expect(await by(other.folder, ["up", "lab"])).toMatchObject({ status: 0 });
+    const theirs = await builds();
+    expect(new Set(theirs).size).toBe(1);
+    expect(theirs).not.toEqual(mine);
+
+    // Busy: everything goes on on the agents there are, whatever is put beside them.
+    const env = ["--env", '{"replicas":3}'];
+    const began = await by(
+      other.folder,
+      ["map", "--on", "lab", ...env, "functions.ts#where", "--input", "-", "--detach"],
+      Array(60).fill(500).join("\n"),
+    );
+    const id = began.stdout.trim();
+    expect(await by(undefined, ["up", "lab"])).toMatchObject({ status: 0 });
+    expect(JSON.parse((await by(undefined, ["run", "--on", "lab", "functions.ts#square", "[4]"])).stdout)).toBe(16);
+    expect(await builds()).toEqual(theirs);
+    const results = await by(undefined, ["results", "--on", "lab", id, "--follow"]);
+    expect(results.stdout.trim().split("\n")).toHaveLength(60);
+    // Nobody asks for it: those that have rested go over to what was put there.
+    await until(builds, (found) => String(found) === String(mine), 40_000);
+
+    // A client that just uses an idle cluster has it come up as its own build.
+    const used = await by(other.folder, ["run", "--on", "lab", "functions.ts#square", "[5]"]);
+    expect([used.stdout, used.stderr]).toEqual(["25\n", expect.not.stringMatching(/error/)]);
+    expect(await builds()).toEqual(theirs);
+  }, 240_000);
+});
