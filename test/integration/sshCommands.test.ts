@@ -133,6 +133,25 @@ exit 7
     expect(await connection.run("true")).toMatchObject({ status: 0 });
   });
 
+  it("are as many as one likes, beside streams and a shell, where sshd allows ten sessions", async () => {
+    const machine = await shared(lab());
+    await using connection = await open(lab(), machine);
+    const path = await startEcho(machine);
+    const streams = await Promise.all(Array.from({ length: 20 }, () => connection.dialSocket(path)));
+    const shell = await connection.shell(undefined);
+    const commands = Array.from({ length: 30 }, (_, at) =>
+      connection.run("sleep 0.2; cat", { input: Buffer.from(`${at}`) }),
+    );
+    const late = connection.run("true", { signal: AbortSignal.timeout(100) });
+    await expect(late).rejects.toMatchObject({ name: "TimeoutError" });
+    const said = (await Promise.all(commands)).map(({ stdout }) => stdout.toString());
+    expect(said).toEqual(commands.map((_, at) => `${at}`));
+    shell.stream.resume().end("exit 3\n");
+    expect(await shell.ended).toBe(3);
+    for (const stream of streams) stream.destroy();
+    machine.signal(new RegExp(path), "SIGKILL");
+  });
+
   it("that are lost with their connection say so", async () => {
     const machine = await lab().machine();
     await using connection = await open(lab(), machine);

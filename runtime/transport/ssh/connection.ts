@@ -4,6 +4,7 @@ import { FarcallError } from "../../spec/errors.ts";
 import { setReferenced } from "../stream.ts";
 import { type CommandOptions, type CommandResult, follow } from "./command.ts";
 import { defaultTimeoutMs, type Login, login, type SshOptions } from "./login.ts";
+import { Sessions } from "./sessions.ts";
 import { SocketStream } from "./socketStream.ts";
 import { watch } from "./silence.ts";
 import { closedHere, lost, noAnswer, refused, unreachableThrough } from "./sshErrors.ts";
@@ -37,6 +38,7 @@ export class SshConnection implements AsyncDisposable {
   readonly #client: Client;
   readonly #stream: Duplex;
   readonly #through: SshConnection | undefined;
+  readonly #sessions = new Sessions();
   /** Streams that are being opened. */
   readonly #opening = new Set<(reason: FarcallError) => void>();
   #closing = false;
@@ -91,19 +93,25 @@ export class SshConnection implements AsyncDisposable {
 
   /**
    * Runs a command in the user's login shell, whichever that is. `command` is one of Farcall's own constants: what
-   * comes from anywhere else goes in as input.
+   * comes from anywhere else goes in as input. Its time counts from when it begins: it may wait for others to end.
    */
-  run(command: string, options: CommandOptions = {}): Promise<CommandResult> {
+  async run(command: string, options: CommandOptions = {}): Promise<CommandResult> {
     const { name } = this.target;
-    return this.#open(
-      (take) => this.#client.exec(command, take),
-      (channel) => follow(channel, options, name, this.closed),
-      options.signal,
-    );
+    const release = await this.#sessions.forCommand(options.signal);
+    try {
+      return await this.#open(
+        (take) => this.#client.exec(command, take),
+        (channel) => follow(channel, options, name, this.closed),
+        options.signal,
+      );
+    } finally {
+      release();
+    }
   }
 
   /** A login shell, in a terminal where one is described. `ended` gives its exit status. */
-  shell(terminal: ShellTerminal | undefined): Promise<Shell> {
+  async shell(terminal: ShellTerminal | undefined): Promise<Shell> {
+    const leave = this.#sessions.forShell();
     const pty = terminal ? { term: terminal.term, cols: terminal.columns, rows: terminal.rows } : false;
     const follow = (channel: ClientChannel) => {
       let status = 0;
@@ -111,14 +119,19 @@ export class SshConnection implements AsyncDisposable {
       channel.on("exit", (code: number | null) => (status = code ?? 1));
       const ended = new Promise<number>((resolve) => channel.once("close", () => resolve(status)));
       const release = this.#hold();
-      void ended.then(release);
+      void ended.then(release).then(leave);
       return {
         stream: channel,
         ended,
         resize: (columns: number, rows: number) => channel.setWindow(rows, columns, 0, 0),
       };
     };
-    return this.#open((take) => this.#client.shell(pty, take), follow, undefined);
+    try {
+      return await this.#open((take) => this.#client.shell(pty, take), follow, undefined);
+    } catch (error) {
+      leave();
+      throw error;
+    }
   }
 
   /** A stream to a unix socket on the machine. It keeps the process alive until told otherwise, as a socket does. */
