@@ -28,17 +28,17 @@ describeInLab("a cluster that is used by two builds", (lab) => {
 
     // Busy: everything goes on on the agents there are, whatever is put beside them.
     const env = ["--env", '{"replicas":3}'];
+    const inputs = Array(3_000).fill(500).join("\n");
     const began = await by(
       other.folder,
       ["map", "--on", "lab", ...env, "functions.ts#where", "--input", "-", "--detach"],
-      Array(60).fill(500).join("\n"),
+      inputs,
     );
     const id = began.stdout.trim();
     expect(await by(undefined, ["up", "lab"])).toMatchObject({ status: 0 });
     expect(JSON.parse((await by(undefined, ["run", "--on", "lab", "functions.ts#square", "[4]"])).stdout)).toBe(16);
     expect(await builds()).toEqual(theirs);
-    const results = await by(undefined, ["results", "--on", "lab", id, "--follow"]);
-    expect(results.stdout.trim().split("\n")).toHaveLength(60);
+    expect(await by(undefined, ["cancel", "--on", "lab", id])).toMatchObject({ status: 0 });
     // Nobody asks for it: those that have rested go over to what was put there.
     await until(builds, (found) => String(found) === String(mine), 40_000);
 
