@@ -123,6 +123,17 @@ export class Registry {
     return after;
   }
 
+  /** Removes a record, and the keys of its cluster. */
+  async forget(name: string): Promise<void> {
+    await this.change(name, () => undefined);
+    rmSync(this.keysFile(name), { force: true });
+  }
+
+  /** Where the keys of a cluster are that was begun from here. */
+  keysFile(name: string): string {
+    return join(this.#folder, `${name}.keys`);
+  }
+
   /**
    * Does what changes a cluster as a whole while nobody else does. Whoever comes second waits, and is told so;
    * rejects with `cluster.busy` when that takes longer than `withinMs`.

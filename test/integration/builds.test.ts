@@ -1,11 +1,23 @@
 import { expect, it } from "vitest";
 import { describeInLab } from "../lab/describeInLab.ts";
-import { TestFleet } from "../support/fleet.ts";
+import { kinds, TestFleet } from "../support/fleet.ts";
 import { until } from "../support/home.ts";
 import { otherBuild } from "../support/otherBuild.ts";
 
 /** Clients of two builds of Farcall that use the same cluster. */
 describeInLab("a cluster that is used by two builds", (lab) => {
+  it("goes over to the one that brings it up, also with a single machine", async () => {
+    await using other = await otherBuild();
+    await using fleet = await TestFleet.up({ lab: lab(), nodes: 1 });
+    const build = async () => /\(([0-9a-f]{12})\), pid/.exec((await fleet.cli(["status", "lab"])).stdout)?.[1];
+    const before = await build();
+    const up = await fleet.cli(["up", "lab"], { build: other.folder });
+    expect(up.stderr).toMatch(/sending the agent\nlab is up: 1 node/);
+    expect(await build()).not.toBe(before);
+    expect(await build()).toMatch(/^[0-9a-f]{12}$/);
+    expect(fleet.machines[0]!.processes().filter(({ command }) => kinds.agent.test(command))).toHaveLength(1);
+  });
+
   it("is of one build when it is idle, and is used as it is while it is busy", async () => {
     await using other = await otherBuild();
     await using fleet = await TestFleet.up({ lab: lab(), nodes: 3 });
