@@ -1,4 +1,5 @@
 import { toJson } from "../client/json.ts";
+import { withSignal } from "../client/withSignal.ts";
 import { Cluster } from "../cluster/cluster.ts";
 import { Registry } from "../cluster/registry.ts";
 import type { AgentStatus } from "../protocol/messages.ts";
@@ -62,15 +63,12 @@ async function rowOf(name: string, signal: AbortSignal) {
 }
 
 async function within<T>(ms: number, promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => late.reject(new FarcallError("timeout", "No answer yet.")), ms);
-  const abort = () => late.reject(signal.reason as Error);
-  signal.addEventListener("abort", abort, { once: true });
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(new FarcallError("timeout", "No answer yet.")), ms);
   try {
-    return await Promise.race([promise, late.promise]);
+    return await withSignal(promise, AbortSignal.any([signal, late.signal]));
   } finally {
     clearTimeout(timer);
-    signal.removeEventListener("abort", abort);
   }
 }
 

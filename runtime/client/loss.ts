@@ -14,6 +14,11 @@ export function isConnectionLoss(error: unknown): boolean {
   return error instanceof FarcallError && lossCodes.has(error.code);
 }
 
+/** Whether machines do not answer, or cannot be logged in to: one that was set up anew has another key. */
+export function isAway(error: unknown): boolean {
+  return isConnectionLoss(error) || (error instanceof FarcallError && error.code.startsWith("ssh."));
+}
+
 /** Waits, with some jitter so that many clients do not come back at once. */
 export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
   signal?.throwIfAborted();

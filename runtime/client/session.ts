@@ -15,6 +15,7 @@ import type { Transport } from "../transport/transport.ts";
 import type { Asking, AskOptions } from "./asking.ts";
 import { FollowedLogs } from "./followedLogs.ts";
 import { Patience, pause } from "./loss.ts";
+import { withSignal } from "./withSignal.ts";
 
 /**
  * A client's connection to a cluster, made when first needed and made again when it was lost.
@@ -164,7 +165,7 @@ export class Session implements Asking {
     if (this.#connected) return this.#connected;
     // Shared by all who wait, so it is nobody's signal that ends it.
     this.#connecting ??= this.#begin().finally(() => (this.#connecting = undefined));
-    return signal ? withSignal(this.#connecting, signal) : this.#connecting;
+    return withSignal(this.#connecting, signal);
   }
 
   /** Connects if an agent is running; undefined if none is. */
@@ -296,19 +297,6 @@ export interface Connected {
   transport: Transport;
   agentVersion: string;
   agentPid: number;
-}
-
-/** The promise, or the signal's reason if that comes first. */
-async function withSignal<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
-  const aborted = Promise.withResolvers<never>();
-  const abort = () => aborted.reject(signal.reason as Error);
-  signal.addEventListener("abort", abort, { once: true });
-  try {
-    return await Promise.race([promise, aborted.promise]);
-  } finally {
-    signal.removeEventListener("abort", abort);
-  }
 }
 
 /**

@@ -8,7 +8,7 @@ import { type Remote, remoteExports } from "../client/remote.ts";
 import { Mirror } from "../client/mirror/mirror.ts";
 import { MirrorStore } from "../client/mirror/store.ts";
 import { Runs } from "../client/runs.ts";
-import { isConnectionLoss } from "../client/loss.ts";
+import { isAway, isConnectionLoss } from "../client/loss.ts";
 import { type Connected, Session } from "../client/session.ts";
 import type { AgentMethods, AgentStatus, Item, LogLine, NodeMetrics, RunRecord } from "../protocol/messages.ts";
 import { LocalProvider } from "../providers/local/local.ts";
@@ -167,8 +167,8 @@ export class Cluster implements AsyncDisposable {
     return value.metrics;
   }
 
-  /** A shell on a node, over the SSH connection that everything else goes by. Not for `local`. */
-  async shell(node: number, terminal: ShellTerminal, signal?: AbortSignal): Promise<Shell> {
+  /** A shell on a node, over the SSH connection that everything else goes by, in a terminal if one is described. Not for `local`. */
+  async shell(node: number, terminal: ShellTerminal | undefined, signal?: AbortSignal): Promise<Shell> {
     return (await this.#nodeConnection(node, signal)).shell(terminal);
   }
 
@@ -180,9 +180,13 @@ export class Cluster implements AsyncDisposable {
   }
 
   async #nodeConnection(number: number, signal: AbortSignal | undefined): Promise<SshConnection> {
-    const node = this.record?.nodes.find((each) => each.number === number);
+    const nodes = this.record?.nodes ?? [];
+    const node = nodes.find((each) => each.number === number);
     if (node) return this.#connections.to(node.host, signal);
-    throw new FarcallError("usage", `The cluster ${this.name} has no node ${number} that is reached over SSH.`);
+    const there = nodes.map((each) => `${each.number} (${each.host})`).join(", ");
+    throw new FarcallError("usage", `The cluster ${this.name} has no node ${number} that is reached over SSH.`, {
+      hint: `It has ${there || "none"}.`,
+    });
   }
 
   /**
@@ -214,9 +218,7 @@ export class Cluster implements AsyncDisposable {
     const { force = false, signal, onProgress } = options;
     if (!force) await this.#keepRuns(onProgress);
     const wasUp = await this.#stop(force).catch((error: unknown) => {
-      // A machine that was set up anew has another key, and will never be reached again.
-      const isAway = isConnectionLoss(error) || (error instanceof FarcallError && error.code.startsWith("ssh."));
-      if (force && this.#machines && isAway) return false;
+      if (force && this.#machines && isAway(error)) return false;
       throw error;
     });
     return { wasUp, left: (await this.#machines?.remove({ force, signal })) ?? [] };

@@ -1,4 +1,6 @@
 import { join } from "node:path";
+import { withSignal } from "../client/withSignal.ts";
+import { FarcallError } from "../spec/errors.ts";
 import { ensurePrivateFolder } from "../spec/home.ts";
 import type { SshPrompter } from "../transport/ssh/auth.ts";
 import type { SshConnection } from "../transport/ssh/connection.ts";
@@ -11,6 +13,7 @@ export class Connections implements AsyncDisposable {
   readonly #home: string;
   readonly #prompter: SshPrompter | undefined;
   readonly #open = new Map<string, Promise<SshConnection>>();
+  #closing = new AbortController();
 
   /** `home` is `FARCALL_HOME`. Without `prompter` nobody is asked anything. */
   constructor(home: string, prompter: SshPrompter | undefined) {
@@ -23,7 +26,7 @@ export class Connections implements AsyncDisposable {
     signal?.throwIfAborted();
     const before = this.#open.get(host);
     if (before) {
-      const connection = await before;
+      const connection = await withSignal(before, signal);
       if (!connection.isClosed) return connection;
     }
     if (this.#open.get(host) === before) {
@@ -34,10 +37,11 @@ export class Connections implements AsyncDisposable {
       };
       opening.then((connection) => connection.closed.then(forget), forget);
     }
-    return this.#open.get(host)!;
+    return withSignal(this.#open.get(host)!, signal);
   }
 
   async #connect(host: string): Promise<SshConnection> {
+    const { signal } = this.#closing;
     // SSH is much code, and most of what Farcall does goes without.
     const [{ SshConnection }, { SshConfigFile }, { resolveTarget }] = await Promise.all([
       import("../transport/ssh/connection.ts"),
@@ -48,6 +52,7 @@ export class Connections implements AsyncDisposable {
     return SshConnection.open(resolveTarget(host, SshConfigFile.load()), {
       hostKeys: { ownFile: join(this.#home, "known_hosts") },
       prompter: this.#prompter,
+      signal,
     });
   }
 
@@ -55,6 +60,9 @@ export class Connections implements AsyncDisposable {
   async close(): Promise<void> {
     const open = [...this.#open.values()];
     this.#open.clear();
+    // What is still logging in is not waited for.
+    this.#closing.abort(new FarcallError("connection.lost", "The cluster was closed."));
+    this.#closing = new AbortController();
     await Promise.allSettled(open.map(async (connection) => (await connection).close()));
   }
 

@@ -1,7 +1,8 @@
-import { chmodSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { makeUser } from "../queue/jetstream/brokerConfig.ts";
 import { type Certified, makeAuthority, makeCertificate } from "../queue/jetstream/certificates.ts";
 import { FarcallError, messageOf } from "../spec/errors.ts";
+import { writeDurably } from "./durable.ts";
 import type { ClusterRecord } from "./registry.ts";
 import { addressOf, seatName } from "./seats.ts";
 
@@ -31,7 +32,7 @@ export function ensureKeys(file: string, record: ClusterRecord): Keys {
       names,
     };
   }
-  if (changed) writeKeys(file, keys);
+  if (changed) writeDurably(file, JSON.stringify(keys));
   return keys;
 }
 
@@ -45,11 +46,4 @@ function readKeys(file: string): Keys | undefined {
       hint: "Without them the cluster cannot be changed from here: take it down with --force and bring it up anew.",
     });
   }
-}
-
-function writeKeys(file: string, keys: Keys): void {
-  const aside = `${file}.${process.pid}.tmp`;
-  writeFileSync(aside, JSON.stringify(keys), { mode: 0o600 });
-  chmodSync(aside, 0o600);
-  renameSync(aside, file);
 }

@@ -1,6 +1,7 @@
 import { Patience } from "../client/loss.ts";
 import type { Bootstrapped, BootstrapOptions } from "./bootstrap/node.ts";
 import { Bootstrap } from "./bootstrap/node.ts";
+import { removeFrom as removeFromMachine } from "./bootstrap/setup.ts";
 import { probe, type Probe } from "./bootstrap/probe.ts";
 import { FarcallError } from "../spec/errors.ts";
 import type { SshConnection } from "../transport/ssh/connection.ts";
@@ -75,6 +76,16 @@ export async function bring(
   const failed = [...placed.failed, ...started.failed];
   check(failed);
   return { brought: started.done, failed };
+}
+
+/** Removes everything of the cluster from machines, and returns those of which it could not be. */
+export async function removeFrom(
+  { id }: ClusterRecord,
+  nodes: readonly NodeRecord[],
+  reach: Pick<Reach, "connections" | "signal">,
+): Promise<Failure[]> {
+  const remove = (_node: NodeRecord, connection: SshConnection) => removeFromMachine(connection, id, reach.signal);
+  return (await settle(nodes, { ...reach, onProgress: () => undefined }, remove)).failed;
 }
 
 /** Does the same on all, and again where the connection was lost: what was sent is there, and what was cut is sent anew. */

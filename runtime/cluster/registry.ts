@@ -1,11 +1,12 @@
 import { createHash, randomBytes } from "node:crypto";
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import * as v from "valibot";
-import { FarcallError, isDiskFull, messageOf } from "../spec/errors.ts";
+import { FarcallError, messageOf } from "../spec/errors.ts";
 import { FileLock } from "../spec/fileLock.ts";
 import { ensurePrivateFolder } from "../spec/home.ts";
 import { checkName } from "../spec/names.ts";
+import { writeDurably } from "./durable.ts";
 import { recordsFolder, registeredNames } from "./registeredNames.ts";
 
 /**
@@ -122,6 +123,17 @@ export class Registry {
     return after;
   }
 
+  /** Removes a record, and the keys of its cluster. */
+  async forget(name: string): Promise<void> {
+    await this.change(name, () => undefined);
+    rmSync(this.keysFile(name), { force: true });
+  }
+
+  /** Where the keys of a cluster are that was begun from here. */
+  keysFile(name: string): string {
+    return join(this.#folder, `${name}.keys`);
+  }
+
   /**
    * Does what changes a cluster as a whole while nobody else does. Whoever comes second waits, and is told so;
    * rejects with `cluster.busy` when that takes longer than `withinMs`.
@@ -177,31 +189,7 @@ function parse(file: string, text: string): ClusterRecord {
 }
 
 function write(file: string, record: ClusterRecord): void {
-  const aside = `${file}.${process.pid}.${randomBytes(4).toString("hex")}.tmp`;
-  try {
-    const descriptor = openSync(aside, "wx", 0o600);
-    try {
-      writeFileSync(descriptor, `${JSON.stringify({ checksum: checksum(record), record }, undefined, 2)}\n`);
-      fsyncSync(descriptor);
-    } finally {
-      closeSync(descriptor);
-    }
-    renameSync(aside, file);
-    if (process.platform === "win32") return;
-    const folder = openSync(join(file, ".."), "r");
-    fsyncSync(folder);
-    closeSync(folder);
-  } catch (cause) {
-    rmSync(aside, { force: true });
-    throw new FarcallError(
-      isDiskFull(cause) ? "disk.full" : "home.unusable",
-      `Cannot write ${file}: ${messageOf(cause)}.`,
-      {
-        cause,
-        hint: "Set FARCALL_HOME to a folder that you own and can write to, with free space.",
-      },
-    );
-  }
+  writeDurably(file, `${JSON.stringify({ checksum: checksum(record), record }, undefined, 2)}\n`);
 }
 
 function checksum(record: unknown): string {

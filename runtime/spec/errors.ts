@@ -24,7 +24,6 @@ const errorCodes = {
   "env.lockfile-invalid": 2,
 
   "cluster.unknown": 2,
-  "cluster.exists": 2,
   "cluster.changed": 2,
   "cluster.state": 2,
   "cluster.busy": 2,

@@ -1,5 +1,5 @@
 import { renameSync } from "node:fs";
-import { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 
 const pollMs = 20;
 
@@ -40,6 +40,8 @@ export class FileLock implements Disposable {
   }
 
   static #open(file: string): FileLock | undefined {
+    // Loaded when there is something to lock: most commands do without.
+    const { DatabaseSync } = process.getBuiltinModule("node:sqlite");
     const database = new DatabaseSync(file);
     try {
       database.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE;");

@@ -71,4 +71,28 @@ describeInLab("the nodes of a cluster", (lab) => {
     expect(await cluster.agentLog(1)).toMatch(new RegExp(`^of ${machines[0]!.name}$`, "m"));
     expect(machines[0]!.processes().filter(({ command }) => command.includes("agent.js"))).toEqual([]);
   });
+
+  it("start with the server of the queue that they have, where no other is to be had", async () => {
+    const [seat] = machines as [Machine, Machine];
+    const program = process.env["FARCALL_NATS_SERVER"]!;
+    delete process.env["FARCALL_NATS_SERVER"];
+    process.env["FARCALL_NATS_MIRROR"] = "http://127.0.0.1:9";
+    try {
+      const lines: string[] = [];
+      await cluster.up({ onProgress: (line) => void lines.push(line) });
+      expect(lines.join("\n")).toMatch(
+        /^keeping the server of the queue that is there: nats-server .* could not be fetched/m,
+      );
+      expect((await cluster.status())!.nodes.length).toBeGreaterThan(0);
+      // The one that this client would bring is not even looked for.
+      const pinned = { x64: "61c3d55f69f6", arm64: "3ff6e463762d" }[process.arch as "x64" | "arm64"];
+      await seat.do(`echo ${pinned} > $(echo ${seat.home}/.farcall-node/*/broker/server)`);
+      lines.length = 0;
+      await cluster.up({ onProgress: (line) => void lines.push(line) });
+      expect(lines).toEqual([]);
+    } finally {
+      process.env["FARCALL_NATS_SERVER"] = program;
+      delete process.env["FARCALL_NATS_MIRROR"];
+    }
+  });
 });

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Lab } from "../lab/lab.ts";
 import type { Machine } from "../lab/machine.ts";
-import { TestHome } from "../support/home.ts";
+import { TestHome, until } from "../support/home.ts";
 
 /** A cluster of one machine of one's own, from the command line, as a person makes it. */
 describe("a cluster of a machine of your own", () => {
@@ -191,6 +191,28 @@ describe("bringing a machine up", () => {
     expect(all.filter(({ stderr }) => stderr.includes("sending the agent"))).toHaveLength(1);
     expect(machine.processes().filter(({ command }) => /node .*agent\.js/.test(command))).toHaveLength(1);
     await home.cli(["down", "lab"], { env: { FARCALL_SSH_CONFIG: lab.sshConfigFile } });
+    await machine.kill();
+  });
+
+  it("does not forget what an earlier client put on a machine when that is away for a later one", async () => {
+    await using home = await TestHome.create();
+    const machine = await lab.machine();
+    const child = home.spawnCli(["up", "lab", "--host", machine.name], {
+      env: { FARCALL_SSH_CONFIG: lab.sshConfigFile },
+    });
+    await until(
+      () => machine.do(`ls -A ${machine.home}`),
+      (files) => files.includes(".farcall-node"),
+      20_000,
+    );
+    child.kill("SIGKILL");
+    await machine.kill();
+    expect(await up(home, machine)).toMatchObject({ status: 2 });
+    expect(existsSync(join(home.path, "clusters/lab.json"))).toBe(true);
+    await machine.boot();
+    const down = await home.cli(["down", "lab"], { env: { FARCALL_SSH_CONFIG: lab.sshConfigFile } });
+    expect(down).toMatchObject({ status: 0 });
+    await nothingLeft(home, machine);
     await machine.kill();
   });
 

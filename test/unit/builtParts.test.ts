@@ -23,4 +23,11 @@ describe("what was built", () => {
       expect(heavy.map(([name]) => name)).toEqual([]);
     },
   );
+
+  it("does not load SQLite with the library or the command line, only when something is to be locked", () => {
+    for (const entry of ["cli.js", "index.js"]) {
+      const loading = [...readAtOnce(entry)].filter(([, text]) => /from\s*"node:sqlite"/.test(text));
+      expect(loading.map(([name]) => name)).toEqual([]);
+    }
+  });
 });

@@ -1,6 +1,6 @@
 import type { RunRecord } from "../../protocol/messages.ts";
 import { FarcallError } from "../../spec/errors.ts";
-import { isConnectionLoss } from "../loss.ts";
+import { isAway } from "../loss.ts";
 import type { Session } from "../session.ts";
 import { MirrorAsking } from "./asking.ts";
 import { hasEnded } from "../../protocol/runState.ts";
@@ -79,7 +79,7 @@ export class Mirror {
       return await ask();
     } catch (error) {
       if (!(error instanceof Error)) throw error;
-      const found = isAway(error) ? await kept(error) : undefined;
+      const found = mayStandIn(error) ? await kept(error) : undefined;
       if (found === undefined) throw error;
       onUse?.(error.message);
       return found;
@@ -107,13 +107,8 @@ function cutParts({ cut }: KeptRun): string[] {
 }
 
 /** The machines do not answer, or are no longer those of the cluster, or do not know the run any more. */
-function isAway(error: unknown): boolean {
-  if (!(error instanceof FarcallError)) return false;
-  return (
-    isConnectionLoss(error) ||
-    error.code.startsWith("ssh.") ||
-    error.code === "cluster.unknown" ||
-    error.code === "run.unknown" ||
-    error.code === "agent.start-failed"
-  );
+function mayStandIn(error: unknown): boolean {
+  const isGone =
+    error instanceof FarcallError && ["cluster.unknown", "run.unknown", "agent.start-failed"].includes(error.code);
+  return isGone || isAway(error);
 }

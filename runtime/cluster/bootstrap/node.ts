@@ -38,6 +38,7 @@ export class Bootstrap {
   readonly #found: Probe;
   readonly #options: BootstrapOptions;
   #nodePath: string | undefined;
+  #wanted: Placing | undefined;
   #placed: { restarts: boolean } | undefined;
 
   constructor(record: ClusterRecord, node: NodeRecord, found: Probe, options: BootstrapOptions) {
@@ -79,6 +80,7 @@ export class Bootstrap {
 
   /** What the machine is to be given. */
   async #placing(): Promise<Placing> {
+    if (this.#wanted) return this.#wanted;
     const { cacheFolder, signal, onProgress, onTouch, nodeFile, autostopMs } = this.#options;
     const { id, name, createdAtMs, spec } = this.#record;
     onTouch?.();
@@ -87,11 +89,11 @@ export class Bootstrap {
     const server = nodeFile?.seat && (await serverFor(this.#found, { cacheFolder, signal, onProgress }));
     if (withBuild || server) onProgress(`${this.#node.host}: sending the agent`);
     const { number } = this.#node;
-    return {
+    return (this.#wanted = {
       ...(withBuild ? { build: files } : {}),
       ...(nodeFile ? { node: nodeFile, cluster: { id, name, createdAtMs, hosts: spec.hosts, number } } : {}),
       ...(server ? { server } : {}),
       ...(autostopMs === undefined ? {} : { autostopMs }),
-    };
+    });
   }
 }

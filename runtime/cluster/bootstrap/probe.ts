@@ -28,7 +28,8 @@ export interface Probe {
 const archs: Record<string, string> = { x86_64: "x64", amd64: "x64", aarch64: "arm64", arm64: "arm64" };
 const oldestNode = 24;
 const neededMiB = 64;
-const maxLineChars = 4_096;
+/** A cluster has a line with all of its hosts. */
+const maxLineChars = 2 ** 18;
 
 /** Looks at a machine without changing it. Throws `node.unsupported` or `disk.full` when nothing can be put there. */
 export async function probe(connection: SshConnection, id: string, signal?: AbortSignal): Promise<Probe> {

@@ -1,0 +1,117 @@
+import { resolveClusterSpec } from "../spec/cluster.ts";
+import { adopted } from "./adopting.ts";
+import { bring, look, type Machine, type Reach, removeFrom } from "./machines.ts";
+import { refuseWithout } from "./missing.ts";
+import { planOf, type PlanOptions } from "./plan.ts";
+import { changed, enter, isNew, newRecord, wasUp, withNodes, withoutNew } from "./recordChanges.ts";
+import type { ClusterRecord } from "./registry.ts";
+import { newPorts, seatCount } from "./seats.ts";
+
+export interface LaunchOptions extends PlanOptions {
+  reach: Reach;
+  /** Told of each machine that the cluster has to do without for now. */
+  onMissing: (host: string, error: unknown) => void;
+}
+
+/** What was put on machines by an `up` that failed is removed for so long. */
+const takeBackWithinMs = 30_000;
+
+/** One `up` of a cluster, from whatever there is of it to where it is as its spec says. */
+export class Launch {
+  readonly #options: LaunchOptions;
+  /** Hosts on which something was changed. */
+  readonly #touched = new Set<string>();
+
+  constructor(options: LaunchOptions) {
+    this.#options = options;
+  }
+
+  /** Not while anybody else changes the cluster as a whole. */
+  async run(): Promise<ClusterRecord> {
+    const { registry, spec } = this.#options;
+    let before: ClusterRecord | undefined;
+    const begun = (await registry.change(spec.name, (found) => {
+      before = found;
+      if (found) return changed(found, spec);
+      if (!spec.hosts) return registry.need(spec.name);
+      return newRecord(resolveClusterSpec({ ...spec, hosts: spec.hosts }));
+    }))!;
+    try {
+      return await this.#bringUp(begun);
+    } catch (error) {
+      // Whoever brings it up is told why that failed, whatever becomes of what was begun.
+      await this.#takeBack(before).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  async #bringUp(begun: ClusterRecord): Promise<ClusterRecord> {
+    const { registry, spec, reach, onMissing } = this.#options;
+    let record = begun;
+    let { found, failed } = await look(record, reach);
+    refuseWithout(record, failed);
+    const mayBeTheirs = record.nodes.some(isNew) && (record.joined || !wasUp(record));
+    const theirs = mayBeTheirs ? adopted(record, found) : undefined;
+    if (theirs) {
+      reach.onProgress(`joining the cluster ${record.name} that is there already`);
+      record = (await registry.change(spec.name, (before) => before && theirs))!;
+      // What lies there for a cluster lies under its id.
+      ({ found, failed } = await look(record, reach));
+      refuseWithout(record, failed);
+    }
+    record = await this.#settle(record, found);
+    const settled = new Map(record.nodes.map((node) => [node.number, node]));
+    const machines = found.map((machine) => ({ ...machine, node: settled.get(machine.node.number)! }));
+    const { brought, failed: fell } = await bring(record, machines, {
+      ...reach,
+      bootstrap: await planOf(record, this.#options, reach, (host) => this.#touched.add(host)),
+      check: (more) => refuseWithout(record, [...failed, ...more]),
+    });
+    for (const { node, error } of [...failed, ...fell]) onMissing(node.host, error);
+    const nodes = brought.map(({ node }) => node);
+    return (await registry.change(spec.name, (before) => before && enter(withNodes(before, nodes), "up")))!;
+  }
+
+  /** Notes by which addresses nodes are reached, and, the first time, which of several hold the queue. */
+  async #settle(record: ClusterRecord, found: readonly Machine[]): Promise<ClusterRecord> {
+    const nodes = found.map(({ node, connection }) => ({ ...node, address: connection.target.host }));
+    const isSettled = wasUp(record) || record.seats.length > 0 || record.joined;
+    const seats = isSettled ? record.seats : nodes.slice(0, seatCount(nodes.length)).map(({ number }) => number);
+    const ports = record.ports ?? (seats.length > 0 ? newPorts() : null);
+    return (await this.#options.registry.change(
+      record.name,
+      (before) => before && { ...withNodes(before, nodes), seats, ports },
+    ))!;
+  }
+
+  /** New machines are left as they were, and so is the cluster that was there before. */
+  async #takeBack(before: ClusterRecord | undefined): Promise<void> {
+    const { registry, spec, reach } = this.#options;
+    const record = registry.get(spec.name);
+    // What an earlier `up` began is gone on with by a later one.
+    if (!record || (before && !wasUp(before))) return;
+    const late = { ...reach, signal: AbortSignal.timeout(takeBackWithinMs), onProgress: () => undefined };
+    const fresh = record.nodes.filter((node) => isNew(node) && this.#touched.has(node.host));
+    // A cluster that somebody else began stays on its machines.
+    const left = record.joined ? [] : await removeFrom(record, fresh, late).catch(() => fresh);
+    if (!before) {
+      // What cannot be removed now must not be forgotten.
+      if (left.length === 0) await registry.forget(spec.name);
+    } else if (record.nodes.some(isNew)) {
+      const after = withoutNew(before);
+      await registry.change(spec.name, () => after);
+      if (this.#touched.size > fresh.length) await this.#tellAgain(after, late);
+    }
+  }
+
+  /** Those that were told of new nodes are told that there are none. */
+  async #tellAgain(record: ClusterRecord, late: Reach): Promise<void> {
+    const { found } = await look(record, late);
+    const told = found.filter(({ node }) => this.#touched.has(node.host));
+    await bring(record, told, {
+      ...late,
+      bootstrap: await planOf(record, this.#options, late),
+      check: () => undefined,
+    });
+  }
+}
