@@ -15,6 +15,7 @@ export async function upCommand({ words, values, signal }: Invocation): Promise<
     name,
     ...(hosts.length > 0 ? { hosts } : {}),
     ...(autostopMs === undefined ? {} : { autostopMs }),
+    ...(flag(values, "relay") ? { relay: true } : {}),
   };
   await using cluster = new Cluster(spec, { logs: "ignore", ...asked() });
   const beganAtMs = performance.now();

@@ -8,14 +8,16 @@ import { FarcallError } from "../spec/errors.ts";
 import { bring } from "./bootstrap/node.ts";
 import { probe, type Probe } from "./bootstrap/probe.ts";
 import { removeFrom } from "./bootstrap/setup.ts";
-import type { SshConnection } from "../transport/ssh/connection.ts";
 import type { Connections } from "./connections.ts";
 import { firstToAnswer } from "./firstToAnswer.ts";
 import { meeting } from "./meeting.ts";
 import { NodeAgent } from "./nodeAgent.ts";
 import { type ClusterRecord, newClusterId, type NodeRecord, type Registry } from "./registry.ts";
 import type { Keys } from "./keys.ts";
-import { newPorts, nodeFileOf, seatCount, targetsOf } from "./seats.ts";
+import { isMoved, newlyRelayed, place } from "./placing.ts";
+import { Relay } from "./relay.ts";
+import type { Found } from "./roads.ts";
+import { nodeFileOf, targetsOf } from "./seats.ts";
 
 /**
  * A cluster of machines that are reached over SSH: how it comes to be, is reached, stopped and removed. Every step may
@@ -47,11 +49,17 @@ export class SshCluster implements Provider {
   readonly patienceMs = patienceMs;
   readonly #options: SshClusterOptions;
   readonly #agents = new Map<string, NodeAgent>();
+  readonly #relay: Relay;
   /** The node that was reached last. */
   #head: NodeAgent | undefined;
 
   constructor(options: SshClusterOptions) {
     this.#options = options;
+    this.#relay = new Relay(options.connections);
+  }
+
+  get #cacheFolder(): string {
+    return join(this.#options.home, "cache", "machines");
   }
 
   get #keysFile(): string {
@@ -67,13 +75,15 @@ export class SshCluster implements Provider {
   }
 
   /** How to bring a node of the cluster to where it is up. */
-  #bootstrap(record: ClusterRecord, node: NodeRecord, keys: Keys | undefined) {
-    const cacheFolder = join(this.#options.home, "cache", "machines");
-    if (record.joined) return { cacheFolder, nodeFile: undefined, reach: [] };
+  async #bootstrap(record: ClusterRecord, node: NodeRecord, keys: Keys | undefined) {
+    const cacheFolder = this.#cacheFolder;
+    const port = await this.#relay.ready(record, node);
+    const relayed = port === undefined ? [] : [{ host: "127.0.0.1", port, name: "this client" }];
+    if (record.joined) return { cacheFolder, nodeFile: undefined, reach: relayed };
     return {
       cacheFolder,
       nodeFile: keys ? nodeFileOf(record, node, keys) : { number: node.number },
-      reach: targetsOf(record, node),
+      reach: [...targetsOf(record, node), ...relayed],
     };
   }
 
@@ -84,6 +94,13 @@ export class SshCluster implements Provider {
 
   /** Connects to the first node that can be reached, beginning with the one that was reached last. */
   async connect(options: ConnectOptions): Promise<AgentLink> {
+    const link = await this.#connect(options);
+    const { record } = this;
+    if (record) this.#relay.begin(record, { isLooking: !options.start });
+    return link;
+  }
+
+  async #connect(options: ConnectOptions): Promise<AgentLink> {
     const { registry, spec } = this.#options;
     let record = registry.get(spec.name);
     if (!record && spec.hosts) {
@@ -169,18 +186,29 @@ export class SshCluster implements Provider {
         record = await this.#adopt(record, found, onProgress);
         if (record.id !== id) found = await this.#look(record, signal);
       }
-      record = await this.#place(record, found);
-      const keys = await this.#keysOf(record);
       const onTouch = () => (untouched = false);
+      const placing = { cacheFolder: this.#cacheFolder, signal, onProgress, onTouch };
+      const places = await place(record, found, placing);
+      const moved = (await registry.change(spec.name, (before) => before && { ...before, ...places }))!;
+      if (isMoved(record, moved)) {
+        // It never was up, so there is nothing in its queue; but servers cannot change places with each other.
+        await Promise.all(found.map(({ connection }) => removeFrom(connection, moved.id, signal)));
+        found = await this.#look(moved, signal);
+      }
+      await this.#endAgents(moved, newlyRelayed(record, moved));
+      record = moved;
+      const keys = await this.#keysOf(record);
       const placed = meeting(found.length);
       const brought = await Promise.all(
-        found.map(({ connection, probe: seen }, at) => {
+        found.map(async ({ connection, probe: seen }, at) => {
           const node = record.nodes[at]!;
-          const options = { ...this.#bootstrap(record, node, keys), signal, onProgress, onTouch, placed };
-          return bring(connection, record, node, seen, options).catch((error: unknown) => {
+          try {
+            const options = { ...(await this.#bootstrap(record, node, keys)), signal, onProgress, onTouch, placed };
+            return await bring(connection, record, node, seen, options);
+          } catch (error) {
             placed.fail(error);
             throw error;
-          });
+          }
         }),
       );
       const nodes = brought.map(({ node }) => node);
@@ -193,30 +221,13 @@ export class SshCluster implements Provider {
   }
 
   /** Logs in to all nodes and looks at them, without changing anything. */
-  #look(record: ClusterRecord, signal: AbortSignal | undefined) {
+  #look(record: ClusterRecord, signal: AbortSignal | undefined): Promise<Found[]> {
     return Promise.all(
       record.nodes.map(async (node) => {
         const connection = await this.#options.connections.to(node.host, signal);
         return { node, connection, probe: await probe(connection, record.id, signal) };
       }),
     );
-  }
-
-  /** Notes by which addresses the nodes are reached, and, where there are several, which hold the queue. */
-  async #place(
-    record: ClusterRecord,
-    found: { node: NodeRecord; connection: SshConnection }[],
-  ): Promise<ClusterRecord> {
-    const nodes = found.map(({ node, connection }) => ({ ...node, address: connection.target.host }));
-    const seats =
-      record.seats.length > 0 || record.joined
-        ? record.seats
-        : nodes.slice(0, seatCount(nodes.length)).map(({ number }) => number);
-    const ports = record.ports ?? (seats.length > 0 ? newPorts() : null);
-    return (await this.#options.registry.change(
-      record.name,
-      (before) => before && { ...before, nodes, seats, ports },
-    ))!;
   }
 
   /**
@@ -230,7 +241,8 @@ export class SshCluster implements Provider {
   ): Promise<ClusterRecord> {
     const ofName = found.map(({ probe: { clusters } }) => clusters.find(({ name }) => name === record.name));
     const first = ofName.find((each) => each !== undefined);
-    if (!first) return record;
+    // What is there may be left of an earlier try of this client.
+    if (!first || ofName.some((each) => each?.id === record.id)) return record;
     const { id, hosts } = first;
     const strangers = found.flatMap(({ node }, at) => (ofName[at]?.id === id ? [] : [node.host]));
     if (strangers.length > 0 || hosts.length !== found.length) {
@@ -260,7 +272,8 @@ export class SshCluster implements Provider {
       record.nodes.map(async (node) => {
         const connection = await connections.to(node.host, signal);
         const seen = await probe(connection, record.id, signal);
-        return bring(connection, record, node, seen, { ...this.#bootstrap(record, node, keys), signal, onProgress });
+        const options = { ...(await this.#bootstrap(record, node, keys)), signal, onProgress };
+        return bring(connection, record, node, seen, options);
       }),
     );
     const at = record.nodes.findIndex((each) => each.host === host);
@@ -278,6 +291,10 @@ export class SshCluster implements Provider {
 
   /** Notes that the agents were ended; everything stays on the machines. */
   async noteStopped(): Promise<void> {
+    const { record } = this;
+    // Those that nobody relays at the moment have not heard of it.
+    const relayed = record?.nodes.filter(({ relay }) => relay) ?? [];
+    if (record) await this.#endAgents(record, relayed);
     await this.#options.registry.change(this.#options.spec.name, (before) => before && enter(before, "stopped"));
   }
 
@@ -312,15 +329,29 @@ export class SshCluster implements Provider {
     );
   }
 
-  #agentsOf(record: ClusterRecord): NodeAgent[] {
+  /** Ends agents past the queue, of nodes that do not get through to it. Those that cannot be reached end when idle. */
+  async #endAgents(record: ClusterRecord, nodes: readonly NodeRecord[]): Promise<void> {
+    await Promise.allSettled(nodes.map((node) => this.#agentOf(record, node).terminate()));
+  }
+
+  /** Carries nobody's traffic any more. */
+  close(): void {
+    this.#relay[Symbol.dispose]();
+  }
+
+  #agentOf({ id }: ClusterRecord, { host }: NodeRecord): NodeAgent {
+    const key = `${id} ${host}`;
+    const known = this.#agents.get(key);
+    if (known) return known;
     const { connections } = this.#options;
-    for (const { host } of record.nodes) {
-      const key = `${record.id} ${host}`;
-      if (this.#agents.has(key)) continue;
-      const start = (signal: AbortSignal | undefined) => this.#start(host, { signal });
-      this.#agents.set(key, new NodeAgent({ connections, host, id: record.id, start }));
-    }
-    const agents = record.nodes.map(({ host }) => this.#agents.get(`${record.id} ${host}`)!);
+    const start = (signal: AbortSignal | undefined) => this.#start(host, { signal });
+    const agent = new NodeAgent({ connections, host, id, start });
+    this.#agents.set(key, agent);
+    return agent;
+  }
+
+  #agentsOf(record: ClusterRecord): NodeAgent[] {
+    const agents = record.nodes.map((node) => this.#agentOf(record, node));
     return agents.sort((a, b) => Number(b === this.#head) - Number(a === this.#head));
   }
 }
@@ -375,7 +406,8 @@ function changed(before: ClusterRecord, spec: ClusterSpec): ClusterRecord {
     );
   }
   const autostopMs = spec.autostopMs === undefined ? before.spec.autostopMs : spec.autostopMs;
-  return { ...before, spec: { ...before.spec, autostopMs } };
+  const relay = spec.relay ?? before.spec.relay ?? false;
+  return { ...before, spec: { ...before.spec, autostopMs, relay } };
 }
 
 function enter(record: ClusterRecord, state: ClusterRecord["state"]): ClusterRecord {

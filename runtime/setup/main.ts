@@ -23,11 +23,13 @@ import { failureOf, SetupFailure } from "./failure.ts";
 import { Input } from "./input.ts";
 import type { SetupAnswer, SetupFile, SetupRequest } from "./messages.ts";
 import { startAgent } from "./start.ts";
+import { survey } from "./survey.ts";
 
 async function main(folder: string): Promise<SetupAnswer> {
   process.umask(0o077);
   const input = new Input(process.stdin);
   const request = JSON.parse((await input.line()).toString("utf8")) as SetupRequest;
+  if (request.survey) return { ok: true, missing: await survey(request.survey) };
   claim(dirname(folder));
   claim(folder);
   let changed = request.build !== undefined || request.placed === true;

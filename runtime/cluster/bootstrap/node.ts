@@ -1,4 +1,4 @@
-import type { AgentAddress } from "../../setup/messages.ts";
+import type { AgentAddress, SetupTarget } from "../../setup/messages.ts";
 import { FarcallError } from "../../spec/errors.ts";
 import type { SshConnection } from "../../transport/ssh/connection.ts";
 import type { ClusterRecord, NodeRecord } from "../registry.ts";
@@ -22,7 +22,7 @@ export interface BootstrapOptions {
   /** What the node is to know of its place in the cluster; undefined to leave that as it is. */
   nodeFile: NodeFile | undefined;
   /** Where it has to get through to. */
-  reach: { host: string; port: number; name: string }[];
+  reach: SetupTarget[];
 }
 
 export interface Bootstrapped {
@@ -45,6 +45,7 @@ export async function bring(
   { cacheFolder, signal, onProgress, onTouch, placed, nodeFile, reach }: BootstrapOptions,
 ): Promise<Bootstrapped> {
   const { id, name, createdAtMs, spec } = record;
+  const { number, relay } = node;
   const nodePath =
     found.nodePaths[0] ?? (await installNode(connection, found, { id, cacheFolder, signal, onProgress, onTouch }));
   onTouch?.();
@@ -54,19 +55,16 @@ export async function bring(
   if (withBuild || server) onProgress(`${node.host}: sending the agent`);
   const toPlace = {
     ...(withBuild ? { build: files } : {}),
-    ...(nodeFile ? { node: nodeFile, cluster: { id, name, createdAtMs, hosts: spec.hosts, number: node.number } } : {}),
+    ...(nodeFile ? { node: nodeFile, cluster: { id, name, createdAtMs, hosts: spec.hosts, number, relay } } : {}),
     ...(server ? { server } : {}),
   };
   const start = { idleMs: spec.autostopMs, linger: found.lingers, reach };
   // The slowest upload must not make the others give up on a node that is not started yet.
   const apart = placed !== undefined && (withBuild || server !== undefined);
-  if (apart) await setUp(connection, toPlace, { id, nodePath, signal });
+  const options = { id, nodePath, signal, mayRelay: !spec.relay };
+  if (apart) await setUp(connection, toPlace, options);
   await placed?.();
-  const agent = await setUp(connection, apart ? { start, placed: true } : { ...toPlace, start }, {
-    id,
-    nodePath,
-    signal,
-  });
+  const agent = await setUp(connection, apart ? { start, placed: true } : { ...toPlace, start }, options);
   if (!agent) throw new FarcallError("agent.start-failed", `The agent on ${node.host} did not say where it listens.`);
   const { home, arch, cpus, memoryMiB } = found;
   return { node: { ...node, home, nodePath, platform: `linux ${arch}`, cpus, memoryMiB, build: hash }, agent };
