@@ -3,6 +3,7 @@ import { installNode } from "./bootstrap/nodeJs.ts";
 import type { Probe } from "./bootstrap/probe.ts";
 import { surveyFrom } from "./bootstrap/setup.ts";
 import type { ClusterRecord, NodeRecord } from "./registry.ts";
+import { chooseSeats, Roads } from "./seatChoice.ts";
 import { addressOf, seatCount } from "./seats.ts";
 
 /**
@@ -56,7 +57,7 @@ export async function arrange(
   const candidates = mayChoose ? nodes.slice(0, mostCandidates) : nodes.filter(isSeat);
   const asked = mayChoose ? nodes : nodes.filter((node) => !isSeat(node) && !node.relay);
   const roads = await survey(record, found, { candidates, asked }, options);
-  const seats = mayChoose ? chooseSeats(nodes, candidates, roads) : record.seats;
+  const seats = mayChoose ? chooseSeats(nodes.map(numberOf), candidates.map(numberOf), roads) : record.seats;
   const closed = new Map(
     record.nodes.flatMap((node) => {
       const known = mayChoose ? undefined : node.relay?.seats;
@@ -76,31 +77,6 @@ export async function arrange(
     );
   }
   return { seats, closed };
-}
-
-/** Who gets through to whom; everybody to everybody where nothing else was found. */
-class Roads {
-  readonly #ports: Ports;
-  readonly #closed = new Set<string>();
-
-  constructor(ports: Ports) {
-    this.#ports = ports;
-  }
-
-  close(from: number, to: number, port: number): void {
-    this.#closed.add(`${from} ${to} ${port}`);
-  }
-
-  /** From a node to a seat. */
-  lead(from: number, to: number, port: number = this.#ports.client): boolean {
-    return !this.#closed.has(`${from} ${to} ${port}`);
-  }
-
-  /** Between two that would both be seats. */
-  join(one: number, other: number): boolean {
-    const { client, cluster } = this.#ports;
-    return [client, cluster].every((port) => this.lead(one, other, port) && this.lead(other, one, port));
-  }
 }
 
 async function survey(
@@ -150,21 +126,8 @@ async function survey(
   return roads;
 }
 
-/** Those that most nodes get through to; of several, the first hosts. */
-function chooseSeats(nodes: readonly NodeRecord[], candidates: readonly NodeRecord[], roads: Roads): number[] {
-  const numbers = candidates.map(({ number }) => number);
-  const threes = numbers.flatMap((first, at) =>
-    numbers.slice(at + 1).flatMap((second, next) =>
-      numbers
-        .slice(at + next + 2)
-        .filter((third) => roads.join(first, second) && roads.join(first, third) && roads.join(second, third))
-        .map((third) => [first, second, third]),
-    ),
-  );
-  const choices = seatCount(nodes.length) === 3 && threes.length > 0 ? threes : numbers.map((number) => [number]);
-  const reached = (seats: readonly number[]) =>
-    nodes.filter(({ number }) => seats.every((seat) => roads.lead(number, seat))).length;
-  return choices.reduce((best, seats) => (reached(seats) > reached(best) ? seats : best));
+function numberOf({ number }: NodeRecord): number {
+  return number;
 }
 
 function hostOf({ nodes }: ClusterRecord, number: number): string {

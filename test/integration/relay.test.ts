@@ -56,6 +56,13 @@ describeInLab("a machine whose traffic goes through clients", (lab) => {
     await until(nodesThere, (there) => there.length === 3, 20_000);
     const { stdout } = await fleet.cli(["status", "lab"]);
     expect(stdout).toMatch(/node 4 is relayed and away: no client that carries its traffic is connected/);
+    // Whoever has something to do there finds it.
+    const pinned = (node: number) =>
+      fleet.cli(["run", "--on", "lab", "--env", JSON.stringify({ compute: { node } }), "functions.ts#where", "[1]"]);
+    expect(await pinned(4)).toMatchObject({ status: 0, stdout: `"${apart.name}"\n` });
+    expect((await pinned(5)).stderr).toMatch(
+      /error node\.unreachable: The node 5, which the env default asks for, is not/,
+    );
     await using cluster = fleet.open();
     await cluster.upIfNot();
     await until(nodesThere, (there) => there.length === 4, 20_000);
@@ -120,6 +127,14 @@ describeInLab("a machine whose traffic goes through clients", (lab) => {
     // Before and after.
     expect(here.at(-1)! - here[0]!).toBeGreaterThan(count / 2);
   }, 200_000);
+
+  it("is stopped with the cluster though nobody carries what is said to it, and started", async () => {
+    await until(nodesThere, (there) => there.length === 3, 30_000);
+    expect(await fleet.cli(["stop", "lab"])).toMatchObject({ status: 0 });
+    expect(fleet.farcallProcesses()).toEqual([]);
+    expect(await fleet.cli(["start", "lab"])).toMatchObject({ status: 0 });
+    expect(await nodesThere()).toContain(4);
+  });
 
   it("leaves nothing behind, whoever carried", async () => {
     const cluster = fleet.open();
