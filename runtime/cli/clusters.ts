@@ -1,7 +1,7 @@
 import { toJson } from "../client/json.ts";
 import { withSignal } from "../client/withSignal.ts";
 import { Cluster } from "../cluster/cluster.ts";
-import { Registry } from "../cluster/registry.ts";
+import { type ClusterRecord, Registry } from "../cluster/registry.ts";
 import type { AgentStatus } from "../protocol/messages.ts";
 import { FarcallError } from "../spec/errors.ts";
 import { farcallHome } from "../spec/home.ts";
@@ -91,7 +91,8 @@ export async function statusCommand({ words, values }: Invocation): Promise<numb
         }
       : {};
     const state = status ? "up" : (record?.state ?? "down");
-    process.stdout.write(`${toJson({ state, ...nodes, ...status }, 2)}\n`);
+    const relayed = record ? { relayed: relayedNodes(record, status) } : {};
+    process.stdout.write(`${toJson({ state, ...nodes, ...relayed, ...status }, 2)}\n`);
     return 0;
   }
   if (!status) {
@@ -110,6 +111,10 @@ export async function statusCommand({ words, values }: Invocation): Promise<numb
       MIB: node.memoryMiB === null ? "" : count(node.memoryMiB),
     }));
     process.stdout.write(`${table(rows, ["NODE", "CORES", "MIB"])}\n`);
+    for (const { number, isAway } of relayedNodes(record, status)) {
+      const how = isAway ? "and away: no client that carries its traffic is connected" : "while a client is connected";
+      process.stdout.write(`node ${number} is relayed ${how}\n`);
+    }
   }
   if (!status) return 0;
   process.stdout.write(
@@ -135,6 +140,14 @@ export async function statusCommand({ words, values }: Invocation): Promise<numb
     process.stdout.write(`${table(rows, ["REPLICA", "PID", "MIB"])}\n`);
   }
   return 0;
+}
+
+/** Nodes whose traffic goes through clients. Only a cluster that is up knows which of them are there. */
+function relayedNodes({ nodes }: ClusterRecord, status: AgentStatus | undefined) {
+  const there = status?.nodes.map(({ number }) => number);
+  return nodes.flatMap(({ number, relay }) =>
+    relay ? [{ number, isAway: there !== undefined && !there.includes(number) }] : [],
+  );
 }
 
 function some(number: number, what: string): string {

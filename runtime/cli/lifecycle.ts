@@ -17,6 +17,7 @@ export async function upCommand({ words, values, signal }: Invocation): Promise<
     name,
     ...(hosts.length > 0 ? { hosts } : {}),
     ...(autostopMs === undefined ? {} : { autostopMs }),
+    ...(flag(values, "relay") ? { relay: true } : {}),
   };
   return bringUp(spec, values, signal);
 }

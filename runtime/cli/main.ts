@@ -176,12 +176,13 @@ const commands: Record<string, Command> = {
     run: async (invocation) => (await import("./clusters.ts")).statusCommand(invocation),
   },
   up: {
-    usage: "farcall up NAME [--host USER@ADDRESS[:PORT]]",
+    usage: "farcall up NAME [--host USER@ADDRESS[:PORT]] [--relay]",
     summary: "make a cluster of your own machines, or see to it that it is up",
-    options: { host: { type: "string", multiple: true }, autostop: { type: "string" } },
+    options: { host: { type: "string", multiple: true }, autostop: { type: "string" }, relay: { type: "boolean" } },
     help: [
       ["--host HOST", "a machine to log in to: user@address, user@address:port, or a Host of your ssh config;"],
       ["", "repeatable, and more of them may be named later"],
+      ["--relay", "also use machines that do not get through to the others: through clients, while there are some"],
       ["--autostop T", "agents end after this long without work, such as 10m; never (default: 10m)"],
     ],
     run: async (invocation) => (await import("./lifecycle.ts")).upCommand(invocation),

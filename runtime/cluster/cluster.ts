@@ -274,12 +274,14 @@ export class Cluster implements AsyncDisposable {
   /** Ends the connection. Runs go on. */
   close(): void {
     this.#session.close();
+    this.#machines?.close();
     void this.#connections.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.kept();
     this.#session.close();
+    this.#machines?.close();
     await this.#connections.close();
   }
 }

@@ -1,16 +1,18 @@
 import { resolveClusterSpec } from "../spec/cluster.ts";
 import { adopted } from "./adopting.ts";
 import { bring, look, type Machine, type Reach, removeFrom } from "./machines.ts";
-import { refuseWithout } from "./missing.ts";
-import { planOf, type PlanOptions } from "./plan.ts";
+import { failureOf, refuseWithout } from "./missing.ts";
+import { isMoved, newlyRelayed, place } from "./placing.ts";
+import { machinesCache, planOf, type PlanOptions } from "./plan.ts";
 import { changed, enter, isNew, newRecord, wasUp, withNodes, withoutNew } from "./recordChanges.ts";
-import type { ClusterRecord } from "./registry.ts";
-import { newPorts, seatCount } from "./seats.ts";
+import type { ClusterRecord, NodeRecord } from "./registry.ts";
 
 export interface LaunchOptions extends PlanOptions {
   reach: Reach;
   /** Told of each machine that the cluster has to do without for now. */
   onMissing: (host: string, error: unknown) => void;
+  /** Ends agents of nodes that may not get through to the queue, as far as they are reached. */
+  endAgents: (record: ClusterRecord, nodes: readonly NodeRecord[]) => Promise<void>;
 }
 
 /** What was put on machines by an `up` that failed is removed for so long. */
@@ -21,6 +23,8 @@ export class Launch {
   readonly #options: LaunchOptions;
   /** Hosts on which something was changed. */
   readonly #touched = new Set<string>();
+
+  readonly #onTouch = (host: string) => void this.#touched.add(host);
 
   constructor(options: LaunchOptions) {
     this.#options = options;
@@ -59,12 +63,21 @@ export class Launch {
       ({ found, failed } = await look(record, reach));
       refuseWithout(record, failed);
     }
-    record = await this.#settle(record, found);
-    const settled = new Map(record.nodes.map((node) => [node.number, node]));
-    const machines = found.map((machine) => ({ ...machine, node: settled.get(machine.node.number)! }));
+    const settled = await this.#settle(record, found);
+    if (isMoved(record, settled)) {
+      // It never was up, so there is nothing in its queue; but servers cannot change places with each other.
+      const left = await removeFrom(settled, settled.nodes, reach);
+      if (left.length > 0) throw failureOf(left);
+      ({ found, failed } = await look(settled, reach));
+      refuseWithout(settled, failed);
+    }
+    await this.#options.endAgents(settled, newlyRelayed(record, settled));
+    record = settled;
+    const nodeOf = new Map(record.nodes.map((node) => [node.number, node]));
+    const machines = found.map((machine) => ({ ...machine, node: nodeOf.get(machine.node.number)! }));
     const { brought, failed: fell } = await bring(record, machines, {
       ...reach,
-      bootstrap: await planOf(record, this.#options, reach, (host) => this.#touched.add(host)),
+      bootstrap: await planOf(record, this.#options, reach, this.#onTouch),
       check: (more) => refuseWithout(record, [...failed, ...more]),
     });
     for (const { node, error } of [...failed, ...fell]) onMissing(node.host, error);
@@ -72,16 +85,16 @@ export class Launch {
     return (await registry.change(spec.name, (before) => before && enter(withNodes(before, nodes), "up")))!;
   }
 
-  /** Notes by which addresses nodes are reached, and, the first time, which of several hold the queue. */
+  /** Notes by which addresses nodes are reached, which of several hold the queue, and whose traffic is carried. */
   async #settle(record: ClusterRecord, found: readonly Machine[]): Promise<ClusterRecord> {
-    const nodes = found.map(({ node, connection }) => ({ ...node, address: connection.target.host }));
-    const isSettled = wasUp(record) || record.seats.length > 0 || record.joined;
-    const seats = isSettled ? record.seats : nodes.slice(0, seatCount(nodes.length)).map(({ number }) => number);
-    const ports = record.ports ?? (seats.length > 0 ? newPorts() : null);
-    return (await this.#options.registry.change(
-      record.name,
-      (before) => before && { ...withNodes(before, nodes), seats, ports },
-    ))!;
+    const { home, registry, reach } = this.#options;
+    const places = await place(record, found, {
+      cacheFolder: machinesCache(home),
+      signal: reach.signal,
+      onProgress: reach.onProgress,
+      onTouch: this.#onTouch,
+    });
+    return (await registry.change(record.name, (before) => before && { ...before, ...places }))!;
   }
 
   /** New machines are left as they were, and so is the cluster that was there before. */

@@ -41,7 +41,7 @@ export async function look(record: ClusterRecord, reach: Reach): Promise<{ found
 }
 
 export interface BringOptions extends Reach {
-  bootstrap: (node: NodeRecord) => BootstrapOptions;
+  bootstrap: (node: NodeRecord) => Promise<BootstrapOptions>;
   /** Told after each step what has failed so far; throws when that cannot be done without. */
   check: (failed: readonly Failure[]) => void;
 }
@@ -61,7 +61,7 @@ export async function bring(
     found.map(({ node }) => node),
     options,
     async (node, connection) => {
-      const each = new Bootstrap(record, node, probes.get(node.number)!, bootstrap(node));
+      const each = new Bootstrap(record, node, probes.get(node.number)!, await bootstrap(node));
       if (found.length > 1) await each.placeApart(connection);
       return { node, each };
     },

@@ -1,8 +1,10 @@
 import { join } from "node:path";
+import type { SetupTarget } from "../setup/messages.ts";
 import type { ClusterSpec } from "../spec/cluster.ts";
 import type { BootstrapOptions } from "./bootstrap/node.ts";
 import type { Keys } from "./keys.ts";
 import type { Reach } from "./machines.ts";
+import type { Relay } from "./relay.ts";
 import { isNew, wasUp } from "./recordChanges.ts";
 import type { ClusterRecord, NodeRecord, Registry } from "./registry.ts";
 import { nodeFileOf, targetsOf } from "./seats.ts";
@@ -12,30 +14,44 @@ export interface PlanOptions {
   home: string;
   registry: Registry;
   spec: ClusterSpec;
+  relay: Relay;
 }
 
-/** What each node of a cluster is to be given. `onTouch` is told of a host before anything is changed there. */
+/** Where what machines are given is kept on this one. */
+export function machinesCache(home: string): string {
+  return join(home, "cache", "machines");
+}
+
+/**
+ * What each node of a cluster is to be given. `onTouch` is told of a host before anything is changed there. For nodes
+ * that need it their traffic is carried from then on.
+ */
 export async function planOf(
   record: ClusterRecord,
-  { home, registry, spec }: PlanOptions,
+  { home, registry, spec, relay }: PlanOptions,
   { signal, onProgress }: Reach,
   onTouch?: (host: string) => void,
-): Promise<(node: NodeRecord) => BootstrapOptions> {
+): Promise<(node: NodeRecord) => Promise<BootstrapOptions>> {
   const keys = await keysOf(record, registry);
   // Whoever joined a cluster changes of it what it was told to.
   const isSaid = !record.joined || spec.autostopMs !== undefined;
   const autostopMs = isSaid ? (record.spec.autostopMs ?? 0) : undefined;
   const grows = wasUp(record) && record.nodes.some(isNew);
-  return (node) => ({
-    cacheFolder: join(home, "cache", "machines"),
+  return async (node) => ({
+    cacheFolder: machinesCache(home),
     signal,
     onProgress,
     onTouch: onTouch && (() => onTouch(node.host)),
     nodeFile: record.joined ? undefined : keys ? nodeFileOf(record, node, keys) : { number: node.number },
     autostopMs,
     isAwaited: grows && record.seats.includes(node.number),
-    reach: record.joined ? [] : targetsOf(record, node),
+    reach: [...(record.joined ? [] : targetsOf(record, node)), ...(await relayed(relay, record, node))],
   });
+}
+
+async function relayed(relay: Relay, record: ClusterRecord, node: NodeRecord): Promise<SetupTarget[]> {
+  const port = await relay.ready(record, node);
+  return port === undefined ? [] : [{ host: "127.0.0.1", port, name: "this client" }];
 }
 
 /** Of a cluster that was begun from here and whose queue is on seats. */

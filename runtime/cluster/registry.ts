@@ -16,6 +16,15 @@ import { recordsFolder, registeredNames } from "./registeredNames.ts";
  * A file is replaced whole (written aside, synced, renamed) and carries a checksum. Short changes are made under the
  * lock of the cluster; bringing up and taking down is done under another, held throughout.
  */
+export const relayedSchema = v.object({
+  /** Numbers of the seats that the node does not get through to. */
+  seats: v.array(v.number()),
+  /** On which the seats listen, and the first of those on the node's own loopback that stand for them. */
+  port: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_000)),
+});
+/** How clients carry the traffic of a node. */
+export type Relayed = v.InferOutput<typeof relayedSchema>;
+
 const nodeSchema = v.object({
   /** From 1 on; a number is never used again in a cluster. Node 1 was the first host. */
   number: v.pipe(v.number(), v.integer(), v.minValue(1)),
@@ -32,6 +41,8 @@ const nodeSchema = v.object({
   memoryMiB: v.nullable(v.number()),
   /** Build of the agent that was last put there. */
   build: v.nullable(v.string()),
+  /** Of a node that does not get through to all seats by itself. */
+  relay: v.optional(relayedSchema),
 });
 export type NodeRecord = v.InferOutput<typeof nodeSchema>;
 
@@ -45,6 +56,7 @@ const recordSchema = v.object({
     name: v.string(),
     hosts: v.array(v.string()),
     autostopMs: v.nullable(v.number()),
+    relay: v.optional(v.boolean()),
   }),
   state: v.picklist(["launching", "up", "stopped", "ending"]),
   nodes: v.array(nodeSchema),

@@ -1,7 +1,8 @@
 import { randomInt } from "node:crypto";
 import type { NodeFile } from "../spec/nodeFile.ts";
 import type { Keys } from "./keys.ts";
-import type { ClusterRecord, NodeRecord } from "./registry.ts";
+import type { SetupTarget } from "../setup/messages.ts";
+import type { ClusterRecord, NodeRecord, Relayed } from "./registry.ts";
 
 /**
  * Where the queue of a cluster of several nodes is: on seats, nodes that run a server of the broker. One of them for
@@ -13,6 +14,8 @@ const fewestForThree = 3;
 export const seatName = "seat.farcall";
 /** Above the well-known ports, and below those that Linux gives to outgoing connections by default. */
 const ports = { from: 20_000, to: 32_000 } as const;
+/** So many clients can carry the traffic of a node at once; one that vanished may hold its port for a quarter of an hour. */
+const relayPortCount = 4;
 
 export function seatCount(nodes: number): 0 | 1 | 3 {
   if (nodes < 2) return 0;
@@ -23,6 +26,11 @@ export function seatCount(nodes: number): 0 | 1 | 3 {
 export function newPorts(): { client: number; cluster: number } {
   const client = randomInt(ports.from, ports.to - 1);
   return { client, cluster: client + 1 };
+}
+
+/** The ports on the loopback of a node that clients listen on for it, each client on one. */
+export function relayPorts({ port }: Relayed): number[] {
+  return Array.from({ length: relayPortCount }, (_, at) => port + at);
 }
 
 /** What a node of the cluster is to know of itself and the queue. */
@@ -44,7 +52,11 @@ export function nodeFileOf(record: ClusterRecord, node: NodeRecord, keys: Keys):
   return {
     number: node.number,
     broker: {
-      servers: seats.map((seat) => `tls://${bracketed(addressOf(seat))}:${client}`),
+      servers: [
+        ...directSeats(record, node).map((seat) => `tls://${bracketed(addressOf(seat))}:${client}`),
+        ...(node.relay ? relayPorts(node.relay).map((port) => `tls://127.0.0.1:${port}`) : []),
+      ],
+      ...(node.relay ? { inOrder: true } : {}),
       replicas: seats.length === 3 ? 3 : 1,
       tls: { ...tls, servername: seatName },
       nkeySeed: mine.seed,
@@ -71,16 +83,20 @@ export function nodeFileOf(record: ClusterRecord, node: NodeRecord, keys: Keys):
   };
 }
 
-/** Where a node has to get through to, in words that say what to open. */
-export function targetsOf(record: ClusterRecord, node: NodeRecord): { host: string; port: number; name: string }[] {
+/** Where a node has to get through to by itself, in words that say what to open. */
+export function targetsOf(record: ClusterRecord, node: NodeRecord): SetupTarget[] {
   const seats = seatsOf(record);
   if (!record.ports) return [];
   const { client, cluster } = record.ports;
   const isSeat = seats.some(({ number }) => number === node.number);
-  return seats.flatMap((seat) => [
+  return directSeats(record, node).flatMap((seat) => [
     { host: addressOf(seat), port: client, name: seat.host },
     ...(isSeat && seats.length === 3 ? [{ host: addressOf(seat), port: cluster, name: seat.host }] : []),
   ]);
+}
+
+function directSeats(record: ClusterRecord, { relay }: NodeRecord): NodeRecord[] {
+  return seatsOf(record).filter(({ number }) => !relay?.seats.includes(number));
 }
 
 function seatsOf({ nodes, seats }: ClusterRecord): NodeRecord[] {

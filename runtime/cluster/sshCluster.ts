@@ -11,7 +11,8 @@ import { failureOf, missingLine } from "./missing.ts";
 import { NodeAgent } from "./nodeAgent.ts";
 import { planOf } from "./plan.ts";
 import { enter, wasUp, withNodes, withoutNew } from "./recordChanges.ts";
-import type { ClusterRecord, Registry } from "./registry.ts";
+import type { ClusterRecord, NodeRecord, Registry } from "./registry.ts";
+import { Relay } from "./relay.ts";
 
 /**
  * A cluster of machines that are reached over SSH: how it comes to be, is reached, stopped and removed. Every step may
@@ -43,11 +44,17 @@ export class SshCluster implements Provider {
   readonly patienceMs = patienceMs;
   readonly #options: SshClusterOptions;
   readonly #agents = new Map<string, NodeAgent>();
+  readonly #relay: Relay;
   /** The node that was reached last. */
   #head: NodeAgent | undefined;
 
   constructor(options: SshClusterOptions) {
     this.#options = options;
+    this.#relay = new Relay(options.connections);
+  }
+
+  get #planOptions() {
+    return { ...this.#options, relay: this.#relay };
   }
 
   /** Undefined when it was never brought up from here. */
@@ -57,6 +64,13 @@ export class SshCluster implements Provider {
 
   /** Connects to the first node that can be reached, beginning with the one that was reached last. */
   async connect(options: ConnectOptions): Promise<AgentLink> {
+    const link = await this.#connect(options);
+    const { record } = this;
+    if (record) this.#relay.begin(record, { isLooking: !options.start });
+    return link;
+  }
+
+  async #connect(options: ConnectOptions): Promise<AgentLink> {
     const { registry, spec } = this.#options;
     let record = registry.get(spec.name);
     if (!record && spec.hosts) {
@@ -109,7 +123,12 @@ export class SshCluster implements Provider {
     const { registry, spec, connections } = this.#options;
     const { signal, onProgress = () => undefined } = options;
     const { onMissing = (host, error) => onProgress(missingLine(host, error)) } = options;
-    const launch = new Launch({ ...this.#options, reach: { connections, signal, onProgress }, onMissing });
+    const launch = new Launch({
+      ...this.#planOptions,
+      reach: { connections, signal, onProgress },
+      onMissing,
+      endAgents: (record, nodes) => this.#endAgents(record, nodes),
+    });
     return registry.whole(spec.name, () => launch.run(), {
       withinMs: wholeWithinMs,
       signal,
@@ -124,7 +143,7 @@ export class SshCluster implements Provider {
     const reach = { connections, signal, onProgress: () => undefined };
     // Those that never were up are the business of whoever is adding them.
     const { found, failed } = await look(wasUp(record) ? withoutNew(record) : record, reach);
-    const bootstrap = await planOf(record, this.#options, reach);
+    const bootstrap = await planOf(record, this.#planOptions, reach);
     const { brought, failed: fell } = await bring(record, found, { ...reach, bootstrap, check: () => undefined });
     const nodes = brought.map(({ node }) => node);
     const isUp = brought.length > 0;
@@ -138,6 +157,10 @@ export class SshCluster implements Provider {
 
   /** Notes that the agents were ended; everything stays on the machines. */
   async noteStopped(): Promise<void> {
+    const { record } = this;
+    // Those that nobody relays at the moment have not heard of it.
+    const relayed = record?.nodes.filter(({ relay }) => relay) ?? [];
+    if (record) await this.#endAgents(record, relayed);
     await this.#options.registry.change(this.#options.spec.name, (before) => before && enter(before, "stopped"));
   }
 
@@ -162,15 +185,29 @@ export class SshCluster implements Provider {
     );
   }
 
-  #agentsOf(record: ClusterRecord): NodeAgent[] {
+  /** Ends agents past the queue, of nodes that do not get through to it. Those that cannot be reached end when idle. */
+  async #endAgents(record: ClusterRecord, nodes: readonly NodeRecord[]): Promise<void> {
+    await Promise.allSettled(nodes.map((node) => this.#agentOf(record, node).terminate()));
+  }
+
+  /** Carries nobody's traffic any more. */
+  close(): void {
+    this.#relay[Symbol.dispose]();
+  }
+
+  #agentOf({ id }: ClusterRecord, { host }: NodeRecord): NodeAgent {
+    const key = `${id} ${host}`;
+    const known = this.#agents.get(key);
+    if (known) return known;
     const { connections } = this.#options;
-    for (const { host } of record.nodes) {
-      const key = `${record.id} ${host}`;
-      if (this.#agents.has(key)) continue;
-      const start = (signal: AbortSignal | undefined) => this.#start(host, signal);
-      this.#agents.set(key, new NodeAgent({ connections, host, id: record.id, start }));
-    }
-    const agents = record.nodes.map(({ host }) => this.#agents.get(`${record.id} ${host}`)!);
+    const start = (signal: AbortSignal | undefined) => this.#start(host, signal);
+    const agent = new NodeAgent({ connections, host, id, start });
+    this.#agents.set(key, agent);
+    return agent;
+  }
+
+  #agentsOf(record: ClusterRecord): NodeAgent[] {
+    const agents = record.nodes.map((node) => this.#agentOf(record, node));
     return agents.sort((a, b) => Number(b === this.#head) - Number(a === this.#head));
   }
 }

@@ -24,11 +24,13 @@ import { Input } from "./input.ts";
 import type { SetupAnswer, SetupFile, SetupRequest } from "./messages.ts";
 import { tellChanged } from "./running.ts";
 import { startAgent } from "./start.ts";
+import { survey } from "./survey.ts";
 
 async function main(folder: string): Promise<SetupAnswer> {
   process.umask(0o077);
   const input = new Input(process.stdin);
   const request = JSON.parse((await input.line()).toString("utf8")) as SetupRequest;
+  if (request.survey) return { ok: true, restarts: false, missing: await survey(request.survey) };
   claim(dirname(folder));
   claim(folder);
   if (request.build) await install(folder, request.build, input);

@@ -3,7 +3,15 @@ export interface SetupRequest {
   /** Files of the agent to put in place; their bytes follow the request in this order. */
   build?: { hash: string; files: SetupFile[] };
   /** Who this cluster is, for clients that find it on the machine. Kept as it is. */
-  cluster?: { id: string; name: string; createdAtMs: number; hosts: string[]; number: number };
+  cluster?: {
+    id: string;
+    name: string;
+    createdAtMs: number;
+    hosts: string[];
+    number: number;
+    /** How clients carry the node's traffic; absent where it needs nobody. */
+    relay?: { seats: number[]; port: number };
+  };
   /** What this node is in its cluster. Kept as it is, for the agent. Without, it stays what it was. */
   node?: object;
   /** The server of the queue, for a node that is a seat; its bytes follow those of the build. Known again by `mark`. */
@@ -19,8 +27,19 @@ export interface SetupRequest {
   start?: {
     linger: boolean;
     /** Where the node has to get through to. When it does not come up, those that never answered are named. */
-    reach: { host: string; port: number; name: string }[];
+    reach: SetupTarget[];
   };
+  /**
+   * Changes nothing: finds out which of `dial` the node gets through to within a time in which others do the same and
+   * so many of them connect to each port in `listen`. Everything else is left out then.
+   */
+  survey?: { listen: { port: number; callers: number }[]; dial: SetupTarget[]; withinMs: number };
+}
+
+export interface SetupTarget {
+  host: string;
+  port: number;
+  name: string;
 }
 
 export interface SetupFile {
@@ -31,7 +50,7 @@ export interface SetupFile {
 }
 
 export type SetupAnswer =
-  | { ok: true; restarts: boolean; agent?: AgentAddress }
+  | { ok: true; restarts: boolean; agent?: AgentAddress; missing?: SetupTarget[] }
   | { ok: false; code: string; message: string };
 
 export interface AgentAddress {

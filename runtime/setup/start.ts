@@ -1,12 +1,10 @@
 import { spawn, type SpawnOptions, spawnSync } from "node:child_process";
 import { closeSync, openSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { createConnection } from "node:net";
 import { basename, join } from "node:path";
 import { SetupFailure } from "./failure.ts";
 import type { AgentAddress, SetupRequest } from "./messages.ts";
+import { Reach } from "./reach.ts";
 import { answering } from "./running.ts";
-
-type SetupTarget = NonNullable<SetupRequest["start"]>["reach"][number];
 
 const withinMs = 20_000;
 /** With others to find and agree with. */
@@ -14,8 +12,6 @@ const togetherWithinMs = 75_000;
 const lookEveryMs = 10;
 /** A seat listens soon after its agent was started; this long it may take until that happens. */
 const reachWithinMs = 20_000;
-const reachTryMs = 3_000;
-const reachEveryMs = 250;
 
 /**
  * Restarts an agent that was killed or crashed, soon and then less often; one that ended by itself stays ended. A
@@ -90,62 +86,19 @@ export async function startAgent(
       reached.end();
       return address;
     }
-    if (why !== undefined || (isComingUp && processesOf(folder).length === 0) || reached.isHopeless) break;
+    if (why !== undefined || (isComingUp && processesOf(folder).length === 0) || reached.hasLasted(reachWithinMs))
+      break;
     await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
   }
   reached.end();
   end(processesOf(folder));
-  if (why === undefined && reached.missing.length > 0)
-    throw new SetupFailure("node.unreachable", reached.missing.join("\n"));
+  const missing = reached.missing.map(({ name, host, port }) => `${name} ${host} ${port}`);
+  if (why === undefined && missing.length > 0) throw new SetupFailure("node.unreachable", missing.join("\n"));
   const said = readFileSync(logFile).subarray(logFrom).toString("utf8").trim().split("\n").at(-1);
   throw new SetupFailure(
     "agent.start-failed",
     `The agent did not come up${why === undefined ? ` within ${withinMs / 1_000} s` : ""}: ${said || why || "it said nothing"}`,
   );
-}
-
-/** Tries to get through to other nodes, while these come up. */
-class Reach {
-  readonly #open: Set<SetupTarget>;
-  readonly #beganAtMs = Date.now();
-  readonly #timers = new Set<NodeJS.Timeout>();
-  #ended = false;
-
-  constructor(targets: readonly SetupTarget[]) {
-    this.#open = new Set(targets);
-    for (const target of targets) this.#try(target);
-  }
-
-  /** Those that never answered, as `name host port`. */
-  get missing(): string[] {
-    return [...this.#open].map(({ name, host, port }) => `${name} ${host} ${port}`);
-  }
-
-  /** Whether nodes that answer others should have been heard of by now. */
-  get isHopeless(): boolean {
-    return this.#open.size > 0 && Date.now() - this.#beganAtMs > reachWithinMs;
-  }
-
-  end(): void {
-    this.#ended = true;
-    for (const timer of this.#timers) clearTimeout(timer);
-  }
-
-  #try(target: SetupTarget): void {
-    const socket = createConnection({ host: target.host, port: target.port, timeout: reachTryMs });
-    const again = () => {
-      socket.destroy();
-      if (this.#ended || !this.#open.has(target)) return;
-      const timer = setTimeout(() => (this.#timers.delete(timer), this.#try(target)), reachEveryMs);
-      this.#timers.add(timer);
-    };
-    socket.on("connect", () => {
-      this.#open.delete(target);
-      socket.destroy();
-    });
-    socket.on("timeout", again);
-    socket.on("error", again);
-  }
 }
 
 /** The agent of a folder and what restarts it, whether or not it answers. */

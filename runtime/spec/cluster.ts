@@ -16,6 +16,11 @@ export interface ClusterSpec {
    * null for never.
    */
   autostopMs?: number | null;
+  /**
+   * Machines that do not get through to where the queue is are used as well: clients carry their traffic through their
+   * SSH connections, so these machines work while a client is connected. Default false; once true it stays so.
+   */
+  relay?: boolean;
 }
 
 /** A spec with every default settled. */
@@ -23,6 +28,8 @@ export interface ResolvedClusterSpec {
   name: string;
   hosts: string[];
   autostopMs: number | null;
+  /** Not there in what earlier versions wrote. */
+  relay?: boolean | undefined;
 }
 
 const defaultAutostopMs = 10 * 60_000;
@@ -32,6 +39,7 @@ const clusterSchema = v.strictObject({
   name: v.string(),
   hosts: v.optional(v.pipe(v.array(v.string()), v.minLength(1), v.maxLength(maxHosts))),
   autostopMs: v.optional(v.nullable(v.pipe(v.number(), v.integer(), v.minValue(1_000), v.maxValue(2 ** 31 - 1)))),
+  relay: v.optional(v.boolean()),
 });
 
 /** Throws `spec.invalid` or `name.invalid`. Hosts are looked at when they are connected to. */
@@ -51,6 +59,6 @@ export function checkClusterSpec(spec: unknown): ClusterSpec {
 }
 
 export function resolveClusterSpec(spec: ClusterSpec & { hosts: string[] }): ResolvedClusterSpec {
-  const { name, hosts, autostopMs } = spec;
-  return { name, hosts, autostopMs: autostopMs === undefined ? defaultAutostopMs : autostopMs };
+  const { name, hosts, autostopMs, relay = false } = spec;
+  return { name, hosts, autostopMs: autostopMs === undefined ? defaultAutostopMs : autostopMs, relay };
 }

@@ -8,6 +8,8 @@ export const nodeFileSchema = v.object({
     v.object({
       /** `tls://host:port` of every seat, as this node reaches it. */
       servers: v.pipe(v.array(v.string()), v.minLength(1)),
+      /** The first of them that answers is to be taken, as others go by way of a client. Otherwise any. */
+      inOrder: v.optional(v.boolean()),
       replicas: v.picklist([1, 3]),
       tls: v.object({ ca: v.string(), cert: v.string(), key: v.string(), servername: v.string() }),
       nkeySeed: v.string(),

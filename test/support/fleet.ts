@@ -56,8 +56,9 @@ export class TestFleet implements AsyncDisposable {
     }
   }
 
-  bringUp(): Promise<CliResult> {
-    return this.cli(["up", "lab", ...this.machines.flatMap(({ name }) => ["--host", name])], { timeoutMs: 120_000 });
+  bringUp(...options: string[]): Promise<CliResult> {
+    const hosts = this.machines.flatMap(({ name }) => ["--host", name]);
+    return this.cli(["up", "lab", ...hosts, ...options], { timeoutMs: 120_000 });
   }
 
   cli(

@@ -1,4 +1,4 @@
-import type { AgentAddress } from "../../setup/messages.ts";
+import type { AgentAddress, SetupTarget } from "../../setup/messages.ts";
 import { FarcallError } from "../../spec/errors.ts";
 import type { SshConnection } from "../../transport/ssh/connection.ts";
 import type { ClusterRecord, NodeRecord } from "../registry.ts";
@@ -7,7 +7,7 @@ import { nodeBuild } from "./build.ts";
 import { serverFor } from "./natsServer.ts";
 import { installNode } from "./nodeJs.ts";
 import type { Probe } from "./probe.ts";
-import { type Placing, setUp } from "./setup.ts";
+import { type Placing, setUp, type SetupOptions } from "./setup.ts";
 
 export interface BootstrapOptions {
   /** Where archives of Node.js are kept on this machine. */
@@ -23,7 +23,7 @@ export interface BootstrapOptions {
   /** Others wait for what this node is told: it is told before any agent is started. */
   isAwaited: boolean;
   /** Where it has to get through to. */
-  reach: { host: string; port: number; name: string }[];
+  reach: SetupTarget[];
 }
 
 export interface Bootstrapped {
@@ -53,18 +53,16 @@ export class Bootstrap {
     const nodePath = await this.#ensureNode(connection);
     const placing = await this.#placing();
     if (!placing.build && !placing.server && !this.#options.isAwaited) return;
-    const { id } = this.#record;
-    const { restarts } = await setUp(connection, placing, { id, nodePath, signal: this.#options.signal });
+    const { restarts } = await setUp(connection, placing, this.#setupOptions(nodePath));
     this.#placed = { restarts };
   }
 
   async start(connection: SshConnection): Promise<Bootstrapped> {
-    const { signal, reach } = this.#options;
-    const { id } = this.#record;
+    const { reach } = this.#options;
     const nodePath = await this.#ensureNode(connection);
     const start = { linger: this.#found.lingers, reach };
     const request = this.#placed ? { start, placed: this.#placed } : { ...(await this.#placing()), start };
-    const { agent } = await setUp(connection, request, { id, nodePath, signal });
+    const { agent } = await setUp(connection, request, this.#setupOptions(nodePath));
     const { host } = this.#node;
     if (!agent) throw new FarcallError("agent.start-failed", `The agent on ${host} did not say where it listens.`);
     const { home, arch, cpus, memoryMiB } = this.#found;
@@ -78,6 +76,11 @@ export class Bootstrap {
     return (this.#nodePath ??= this.#found.nodePaths[0] ?? (await installNode(connection, this.#found, options)));
   }
 
+  #setupOptions(nodePath: string): SetupOptions {
+    const { id, spec } = this.#record;
+    return { id, nodePath, signal: this.#options.signal, mayRelay: !spec.relay };
+  }
+
   /** What the machine is to be given. */
   async #placing(): Promise<Placing> {
     if (this.#wanted) return this.#wanted;
@@ -88,10 +91,10 @@ export class Bootstrap {
     const withBuild = this.#found.build !== hash;
     const server = nodeFile?.seat && (await serverFor(this.#found, { cacheFolder, signal, onProgress }));
     if (withBuild || server) onProgress(`${this.#node.host}: sending the agent`);
-    const { number } = this.#node;
+    const { number, relay } = this.#node;
     return (this.#wanted = {
       ...(withBuild ? { build: files } : {}),
-      ...(nodeFile ? { node: nodeFile, cluster: { id, name, createdAtMs, hosts: spec.hosts, number } } : {}),
+      ...(nodeFile ? { node: nodeFile, cluster: { id, name, createdAtMs, hosts: spec.hosts, number, relay } } : {}),
       ...(server ? { server } : {}),
       ...(autostopMs === undefined ? {} : { autostopMs }),
     });

@@ -1,5 +1,7 @@
+import * as v from "valibot";
 import { FarcallError } from "../../spec/errors.ts";
 import type { SshConnection } from "../../transport/ssh/connection.ts";
+import { type Relayed, relayedSchema } from "../registry.ts";
 import { nodeRoot, probeCommand } from "./commands.ts";
 
 /** What a machine is and has, as it says itself. Nothing of it is trusted further than to be shown and compared. */
@@ -22,7 +24,14 @@ export interface Probe {
   /** Server of the queue that lies there, by the beginning of its SHA-256; empty for none. */
   server: string;
   /** Clusters that live there. */
-  clusters: { id: string; name: string; hosts: string[]; number: number }[];
+  clusters: {
+    id: string;
+    name: string;
+    hosts: string[];
+    number: number;
+    /** How clients carry the traffic of the machine; undefined where it needs nobody. */
+    relay: Relayed | undefined;
+  }[];
 }
 
 const archs: Record<string, string> = { x86_64: "x64", amd64: "x64", aarch64: "arm64", arm64: "arm64" };
@@ -105,10 +114,18 @@ function check(host: string, said: Map<string, string[]>): Probe {
 
 function clusterOf(line: string): Probe["clusters"] {
   try {
-    const { id, name, hosts, number } = JSON.parse(line) as Record<string, unknown>;
+    const { id, name, hosts, number, relay } = JSON.parse(line) as Record<string, unknown>;
     if (typeof id !== "string" || !/^[0-9a-f]{12}$/.test(id) || typeof name !== "string" || !Array.isArray(hosts))
       return [];
-    return [{ id, name, hosts: hosts.map(String), number: Number.isSafeInteger(number) ? Number(number) : 1 }];
+    return [
+      {
+        id,
+        name,
+        hosts: hosts.map(String),
+        number: Number.isSafeInteger(number) ? Number(number) : 1,
+        relay: v.is(relayedSchema, relay) ? relay : undefined,
+      },
+    ];
   } catch {
     return [];
   }

@@ -1,4 +1,4 @@
-import type { AgentAddress, SetupAnswer, SetupRequest } from "../../setup/messages.ts";
+import type { AgentAddress, SetupAnswer, SetupRequest, SetupTarget } from "../../setup/messages.ts";
 import { FarcallError, isErrorCode } from "../../spec/errors.ts";
 import type { SshConnection } from "../../transport/ssh/connection.ts";
 import { nodeBuild, type SetupContent } from "./build.ts";
@@ -18,6 +18,8 @@ export interface SetupOptions {
   id: string;
   nodePath: string;
   signal?: AbortSignal | undefined;
+  /** Whether a node that gets through to nobody could be relayed instead. */
+  mayRelay?: boolean;
 }
 
 /**
@@ -27,8 +29,25 @@ export interface SetupOptions {
 export async function setUp(
   connection: SshConnection,
   request: Placing,
-  { id, nodePath, signal }: SetupOptions,
+  options: SetupOptions,
 ): Promise<{ agent?: AgentAddress; restarts: boolean }> {
+  return ask(connection, request, options);
+}
+
+/** Which of `dial` the machine does not get through to while others do the same; see `SetupRequest`. */
+export async function surveyFrom(
+  connection: SshConnection,
+  survey: NonNullable<SetupRequest["survey"]>,
+  options: SetupOptions,
+): Promise<SetupTarget[]> {
+  return (await ask(connection, { survey }, options)).missing ?? [];
+}
+
+async function ask(
+  connection: SshConnection,
+  request: Placing,
+  { id, nodePath, signal, mayRelay }: SetupOptions,
+): Promise<SetupAnswer & { ok: true }> {
   const { build: files = [], server, ...rest } = request;
   const { hash, program } = nodeBuild();
   const full: SetupRequest = {
@@ -53,7 +72,7 @@ export async function setUp(
   }
   const answer = JSON.parse(text.slice(from + answerMark.length)) as SetupAnswer;
   if (answer.ok) return answer;
-  if (answer.code === "node.unreachable") throw unreachable(host, answer.message);
+  if (answer.code === "node.unreachable") throw unreachable(host, answer.message, mayRelay ?? false);
   const code = isErrorCode(answer.code) ? answer.code : "node.install-failed";
   throw new FarcallError(code, `Setting up ${host} failed: ${answer.message}`, {
     hint:
@@ -64,7 +83,7 @@ export async function setUp(
 }
 
 /** What to open, from lines of name, address and port. */
-function unreachable(host: string, lines: string): FarcallError {
+function unreachable(host: string, lines: string, mayRelay: boolean): FarcallError {
   const places = lines.split("\n").map((line) => {
     const [name = "", address = "", port = ""] = line.split(" ");
     return `${name} (${address}, port ${port})`;
@@ -73,7 +92,11 @@ function unreachable(host: string, lines: string): FarcallError {
     "node.unreachable",
     `${host} does not get through to ${places.join(" and ")}, where the queue of the cluster is.`,
     {
-      hint: `Open ${places.length === 1 ? "this port" : "these ports"} for ${host}, or list hosts by addresses that the others can reach.`,
+      hint: `Open ${places.length === 1 ? "this port" : "these ports"} for ${host}, or list hosts by addresses that the others can reach${
+        mayRelay
+          ? ". With --relay its traffic goes through this client, while that is there."
+          : ". A node that holds the queue cannot be relayed."
+      }`,
     },
   );
 }

@@ -10,6 +10,8 @@ import { asQueueError, closedError, failureOf } from "./failures.ts";
 export interface BrokerAddress {
   /** `tls://host:port` of every seat, or `nats://host:port` where no TLS is spoken. */
   servers: readonly string[];
+  /** The first that answers is taken. Otherwise any, so that nodes spread over the seats. */
+  inOrder?: boolean | undefined;
   /** The cluster's own authority, and this node's certificate and key, as PEM. */
   tls?: {
     ca: string;
@@ -156,10 +158,17 @@ export class Connection {
   }
 }
 
-export async function connectToBroker({ servers, tls, nkeySeed, inboxPrefix }: BrokerAddress): Promise<NatsConnection> {
+export async function connectToBroker({
+  servers,
+  inOrder,
+  tls,
+  nkeySeed,
+  inboxPrefix,
+}: BrokerAddress): Promise<NatsConnection> {
   try {
     return await connect({
       servers: [...servers],
+      ...(inOrder ? { noRandomize: true } : {}),
       name: "farcall",
       ...(tls ? { tls } : {}),
       ...(nkeySeed === undefined ? {} : { authenticator: nkeyAuthenticator(new TextEncoder().encode(nkeySeed)) }),

@@ -13,6 +13,8 @@ import type { SshTarget } from "./target.ts";
 type TakeChannel = (error: Error | undefined, channel: ClientChannel) => void;
 
 const politeCloseMs = 1_000;
+/** As machines know themselves, whatever their names. */
+const loopback = "127.0.0.1";
 
 export interface ShellTerminal {
   term: string;
@@ -29,7 +31,7 @@ export interface Shell {
 
 /**
  * A connection to the sshd of one machine. Everything that goes to that machine goes over it: commands, files, and
- * streams to sockets there. Nothing is listened on at this side.
+ * streams to sockets there and from ports there. Nothing is listened on at this side.
  */
 export class SshConnection implements AsyncDisposable {
   readonly target: SshTarget;
@@ -39,6 +41,8 @@ export class SshConnection implements AsyncDisposable {
   readonly #stream: Duplex;
   readonly #through: SshConnection | undefined;
   readonly #sessions = new Sessions();
+  /** Who takes streams from a port of the machine, by port. */
+  readonly #listeners = new Map<number, (stream: Duplex) => void>();
   /** Streams that are being opened. */
   readonly #opening = new Set<(reason: FarcallError) => void>();
   #closing = false;
@@ -53,6 +57,11 @@ export class SshConnection implements AsyncDisposable {
     this.#stream = stream;
     this.#through = through;
     setReferenced(stream, false);
+    client.on("tcp connection", ({ destPort }, accept, reject) => {
+      const take = this.#listeners.get(destPort);
+      if (take) take(this.#socket(accept()));
+      else reject();
+    });
     let reason: Error | undefined;
     this.closed = new Promise((resolve) => {
       client.on("error", (error: Error) => {
@@ -141,7 +150,39 @@ export class SshConnection implements AsyncDisposable {
 
   /** A stream to a TCP port as seen from the machine. */
   dialTcp(host: string, port: number, signal?: AbortSignal): Promise<Duplex> {
-    return this.#dial((take) => this.#client.forwardOut("127.0.0.1", 0, host, port, take), signal);
+    return this.#dial((take) => this.#client.forwardOut(loopback, 0, host, port, take), signal);
+  }
+
+  /**
+   * Listens on a port of the machine's own loopback, and gives each stream that comes from there. Rejects with
+   * `ssh.refused` when the port is taken, or the machine does not let this user listen. Ends with the connection, or
+   * when the result is called.
+   */
+  async listenTcp(port: number, take: (stream: Duplex) => void, signal?: AbortSignal): Promise<() => void> {
+    if (this.#listeners.has(port)) throw refused(this.target, new Error(`port ${port} is taken`));
+    const end = () => {
+      this.#listeners.delete(port);
+      try {
+        // Of a connection that has ended meanwhile ssh2 says so by throwing.
+        this.#client.unforwardIn(loopback, port, () => undefined);
+      } catch {
+        return;
+      }
+    };
+    // Who connects in the moment in which the machine listens comes before its answer is passed on.
+    this.#listeners.set(port, take);
+    try {
+      await this.#ask<number, void>(
+        (answer) => this.#client.forwardIn(loopback, port, answer),
+        () => undefined,
+        signal,
+        end,
+      );
+      return end;
+    } catch (error) {
+      this.#listeners.delete(port);
+      throw error;
+    }
   }
 
   /** Ends the connection and waits until it is gone. Twice is fine. */
@@ -171,15 +212,14 @@ export class SshConnection implements AsyncDisposable {
   }
 
   #dial(open: (take: TakeChannel) => void, signal: AbortSignal | undefined): Promise<Duplex> {
-    return this.#open(
-      open,
-      (channel) =>
-        new SocketStream(
-          channel,
-          () => this.#gone,
-          () => this.#hold(),
-        ),
-      signal,
+    return this.#open(open, (channel) => this.#socket(channel), signal);
+  }
+
+  #socket(channel: ClientChannel): SocketStream {
+    return new SocketStream(
+      channel,
+      () => this.#gone,
+      () => this.#hold(),
     );
   }
 
@@ -187,10 +227,20 @@ export class SshConnection implements AsyncDisposable {
    * Opens a channel and gives what `use` makes of it. That is called in the moment in which the channel is there: all
    * of a short command may come in one piece, and who waits for a promise in between misses how it ended.
    */
-  async #open<R>(
+  #open<R>(
     open: (take: TakeChannel) => void,
     use: (channel: ClientChannel) => R | Promise<R>,
     signal: AbortSignal | undefined,
+  ): Promise<R> {
+    return this.#ask(open, use, signal, (channel) => channel.destroy());
+  }
+
+  /** Asks the machine for something, and gives what `use` makes of it. What comes too late is given to `drop`. */
+  async #ask<T, R>(
+    ask: (answer: (error: Error | undefined, given: T) => void) => void,
+    use: (given: T) => R | Promise<R>,
+    signal: AbortSignal | undefined,
+    drop: (given: T) => void,
   ): Promise<R> {
     signal?.throwIfAborted();
     if (this.#gone) throw this.#gone.reason ?? closedHere(this.target);
@@ -201,10 +251,10 @@ export class SshConnection implements AsyncDisposable {
     const release = this.#hold();
     let wanted = true;
     try {
-      open((error, channel) => {
+      ask((error, given) => {
         if (error) opened.reject(refused(this.target, error));
-        else if (wanted) opened.resolve(use(channel));
-        else channel.destroy();
+        else if (wanted) opened.resolve(use(given));
+        else drop(given);
       });
       return await opened.promise;
     } catch (error) {

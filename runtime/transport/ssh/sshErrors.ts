@@ -16,6 +16,12 @@ export function refused(target: SshTarget, error: Error): FarcallError {
   });
 }
 
+/** Whether the machine does not open such streams for anybody, whatever is at their end. */
+export function isForbidden(error: unknown): boolean {
+  const administratively = 1; // RFC 4254, 5.1
+  return error instanceof FarcallError && (error.cause as { reason?: unknown })?.reason === administratively;
+}
+
 /** The jump host does not get through to the machine behind it. */
 export function unreachableThrough(target: SshTarget, error: Error): FarcallError {
   return new FarcallError("ssh.unreachable", `${whereIs(target)} cannot be reached: ${messageOf(error)}`, {
