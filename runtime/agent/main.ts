@@ -279,6 +279,7 @@ export class Agent {
   async status(): Promise<AgentStatus> {
     await this.#fleet?.say();
     const nodes = this.#fleet?.nodes() ?? [await this.#look()];
+    const { clients, activeRuns, residentMiB } = nodes.find(({ number }) => number === this.#number)!;
     return {
       pid: process.pid,
       version: farcallVersion,
@@ -286,9 +287,9 @@ export class Agent {
       nodeVersion: process.versions.node,
       startedAtMs: this.#startedAtMs,
       idleTimeoutMs: this.#idleMs,
-      clients: this.#clients().length,
-      activeRuns: await this.#activeRuns(),
-      residentMiB: Math.round(process.memoryUsage.rss() / 2 ** 20),
+      clients,
+      activeRuns,
+      residentMiB,
       replicas: nodes.flatMap(({ replicas }) => replicas),
       nodes,
       warnings: this.#warnings,
