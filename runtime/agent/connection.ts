@@ -2,6 +2,8 @@ import { agentMethods, protocolVersion, type AgentMethods, type RunRecord } from
 import { hasEnded } from "../protocol/runState.ts";
 import { onNode } from "../protocol/logPosition.ts";
 import { type Handlers, Peer } from "../protocol/rpc.ts";
+import type { Incoming } from "../protocol/served.ts";
+import { envSpecOf } from "../spec/env.ts";
 import { FarcallError } from "../spec/errors.ts";
 import type { RunId } from "../spec/names.ts";
 import type { Transport } from "../transport/transport.ts";
@@ -10,13 +12,15 @@ import type { EnvRegistry } from "./envRegistry.ts";
 import type { FileStore } from "./files.ts";
 import { LogFollower } from "./logFollower.ts";
 import type { RunLogs } from "./logs.ts";
+import { listAll, whoKnows } from "./fleet/allRuns.ts";
+import { type CallCopies, keptCalls } from "./fleet/callCopies.ts";
 import type { SharedCode } from "./fleet/code.ts";
 import type { Fleet } from "./fleet/fleet.ts";
 import { followNodeLogs, type LogItem } from "./fleet/nodeLogs.ts";
 import { wholeTimeline } from "./fleet/wholeTimeline.ts";
 import type { Router } from "./fleet/router.ts";
 import { LiveCall, type StoredResult } from "./liveCall.ts";
-import type { Maps } from "./maps.ts";
+import { type Maps, runUnknown } from "./maps.ts";
 import { pickOutcomes } from "./pick.ts";
 import type { Slot } from "./pool.ts";
 import type { Pools } from "./pools.ts";
@@ -49,6 +53,7 @@ export interface ConnectionOptions {
   fleet?: Fleet;
   code?: SharedCode;
   router?: Router;
+  copies?: CallCopies;
   /** A client has shown the token. */
   onGreeted(connection: Connection): void;
   onClose(connection: Connection): void;
@@ -69,6 +74,17 @@ const looks = new Set<string>([
   "logs.follow",
   "node.metrics",
 ] satisfies (keyof AgentMethods)[]);
+/** What another node may answer that knows the run. */
+const aboutRun = new Set<string>([
+  "run.get",
+  "run.control",
+  "run.request",
+  "run.timeline",
+  "run.result",
+  "run.watch",
+  "run.logs",
+] satisfies (keyof AgentMethods)[]);
+type Handle = (params: object, incoming: Incoming<never>) => unknown;
 /** How long another node may take to answer what is only asked to be shown. */
 const elsewhereTimeoutMs = 5_000;
 const helloWithinMs = 10_000;
@@ -142,7 +158,7 @@ export class Connection {
       guarded[name] = (params: never, incoming: never) => {
         if (!this.#greeted && name !== "hello")
           throw new FarcallError("agent.auth", "The connection has not been greeted.");
-        const handle = handler as (params: never, incoming: never) => unknown;
+        const handle = this.#orElsewhere(name, handler as Handle);
         if (looks.has(name)) return handle(params, incoming);
         const end = this.#use();
         try {
@@ -160,8 +176,8 @@ export class Connection {
   }
 
   #handlers(): Handlers<AgentMethods> {
-    const { agent, files, pools, maps, runs, logs, envs, timelines, version, build, fleet, code, router, node } =
-      this.#options;
+    const { agent, files, pools, maps, runs, logs, envs, timelines, version, build, node, isNode } = this.#options;
+    const { fleet, code, router, copies } = this.#options;
     const { changes } = agent;
     return {
       hello: ({ token, client }) => {
@@ -199,6 +215,7 @@ export class Connection {
       },
 
       "module.load": async ({ module }, incoming) => {
+        if (!isNode) await pools.findRoom(module.env, incoming.signal);
         runs.saveBundle(module.bundle);
         envs.used(module.env);
         await code?.fetch(module.bundle);
@@ -206,8 +223,9 @@ export class Connection {
           signal: incoming.signal,
           onOutput: (line) => void incoming.send({ line }),
         });
-        envs.keepModule(ready.key, module.env);
-        return { result: { module: ready.key, exports: await pools.exports(ready), env: ready.env } };
+        envs.keepModule(ready.key, envSpecOf(module.env));
+        const elsewhere = isNode ? undefined : await router?.exports(ready, incoming.signal);
+        return { result: { module: ready.key, exports: elsewhere ?? (await pools.exports(ready)), env: ready.env } };
       },
 
       call: (params, incoming) => {
@@ -222,6 +240,7 @@ export class Connection {
         changes.touch(run, true);
         const end = (result?: StoredResult) => {
           runs.end(call, result);
+          if (!isNode && !call.keptElsewhere) copies?.add(call, result);
           changes.announce(run, true);
           return this.#follower?.flush(run);
         };
@@ -276,12 +295,26 @@ export class Connection {
       },
 
       "run.list": async ({ limit, before }) => {
-        const listed = runs.list(Math.min(limit, maxListed), before);
-        return { result: { runs: await Promise.all(listed.map((record) => current(record, maps))) } };
+        const most = Math.min(limit, maxListed);
+        const mine = await Promise.all(runs.list(most, before).map((record) => current(record, maps)));
+        return { result: { runs: fleet && !isNode ? await listAll(fleet, mine, { limit: most, before }) : mine } };
       },
-      "run.get": async ({ run }) => ({ result: { record: await maps.record(run) } }),
+      "run.get": async ({ run }) => {
+        // Another node asks for what this one knows: the queue it has itself.
+        if (isNode && !this.#knows(run)) throw runUnknown(run);
+        return { result: { record: await maps.record(run) } };
+      },
       "run.control": async (params) => ({ result: { record: await controlRun(params, this.#options) } }),
       "run.result": ({ run }) => answerResult(run, this.#options),
+      "run.keep": (params, { body }) => {
+        if (!isNode) throw new FarcallError("protocol.invalid", "Only a node has calls to be kept.");
+        for (const { call, request, result } of keptCalls(params, body)) {
+          envs.keepModule(call.module, call.env);
+          runs.keep(call.record, result, request);
+          changes.touch(call.record.id, true);
+        }
+        return { result: {} };
+      },
       "run.request": ({ run }) => answerRequest(run, this.#options),
       "run.timeline": async ({ run, here }) => {
         const record = await maps.record(run);
@@ -352,6 +385,27 @@ export class Connection {
         return { result: {} };
       },
     };
+  }
+
+  /** What is asked about a run that this node does not know, another one may answer. */
+  #orElsewhere(name: string, handle: Handle): Handle {
+    const { fleet, isNode } = this.#options;
+    if (!fleet || isNode || !aboutRun.has(name)) return handle;
+    return async (params, incoming) => {
+      const { run } = params as { run: RunId };
+      const peer = this.#knows(run) ? undefined : await whoKnows(fleet, run);
+      if (!peer) return handle(params, incoming);
+      const { signal } = incoming;
+      const send = (item: unknown, body: Uint8Array) => incoming.send(item as never, body);
+      const { value, body } = await peer.request(name as "run.get", { ...params, run }, { signal }, send);
+      return { result: value, body };
+    };
+  }
+
+  /** Whether this node can tell by itself, without asking the queue, which may have to look for a leader. */
+  #knows(run: RunId): boolean {
+    const { runs, maps } = this.#options;
+    return maps.isLive(run) || runs.get(run) !== undefined;
   }
 
   #begin(run: RunId): void {

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { EnvStatus } from "../protocol/messages.ts";
-import { envSpecOf, type EnvSpec, type ResolvedEnv } from "../spec/env.ts";
+import type { EnvSpec, ResolvedEnv } from "../spec/env.ts";
 import { FarcallError } from "../spec/errors.ts";
 import { envId, type EnvStore } from "./envs.ts";
 import type { Maps } from "./maps.ts";
@@ -43,10 +43,10 @@ export class EnvRegistry {
   }
 
   /** Keeps what the user wrote of a module's env, for runs that name the module by its key. */
-  keepModule(key: string, env: ResolvedEnv): void {
+  keepModule(key: string, env: EnvSpec): void {
     this.#options.database
       .prepare("INSERT OR IGNORE INTO module (key, env) VALUES (?, ?)")
-      .run(key, JSON.stringify(envSpecOf(env)));
+      .run(key, JSON.stringify(env));
   }
 
   envOfModule(key: string): EnvSpec | undefined {

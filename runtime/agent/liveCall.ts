@@ -36,17 +36,25 @@ export interface StoredRequest {
   args: Uint8Array | undefined;
 }
 
+/** Where a request comes from that is yet to be stored. */
+export interface Asked {
+  readonly request: StoredRequest;
+  requestStored: boolean;
+}
+
 /**
  * A call that is running, between the one who made it and the replica that works on it. Cancelling it is up to its
  * caller, whose lost connection counts as well unless the call is detached, and to whoever else knows its id.
  *
  * Every warm call makes one of these, so it does little until somebody asks.
  */
-export class LiveCall implements Abortable {
+export class LiveCall implements Abortable, Asked {
   readonly params: CallParams;
   readonly body: Uint8Array;
   /** Set when its request has been stored. */
   requestStored = false;
+  /** Set when another node worked on it, which has its record and result as well. */
+  keptElsewhere = false;
   readonly #module: ModuleRef;
   readonly #caller: Incoming<CallItem>;
   readonly #createdAtMs = Date.now();
@@ -104,8 +112,10 @@ export class LiveCall implements Abortable {
   /** Notes that it is over. `ok` is undefined when there is no answer, for the reason in `error`. */
   end(ok: boolean | undefined, error?: unknown): void {
     this.#endedAtMs = Date.now();
-    this.#state = this.aborted ? "cancelled" : ok ? "done" : "failed";
-    if (error !== undefined && !this.aborted) this.#error = toFailure(error);
+    // Where it was forwarded to, somebody else may have cancelled it.
+    const cancelled = this.aborted || (error instanceof FarcallError && error.code === "run.cancelled");
+    this.#state = cancelled ? "cancelled" : ok ? "done" : "failed";
+    if (error !== undefined && !cancelled) this.#error = toFailure(error);
   }
 
   result(ok: boolean, answer: Uint8Array | undefined): StoredResult {

@@ -2,6 +2,7 @@ import { advance, type LogPosition, onNode } from "../protocol/logPosition.ts";
 import type { AgentMethods, Item } from "../protocol/messages.ts";
 import type { Incoming } from "../protocol/served.ts";
 import type { RunId } from "../spec/names.ts";
+import { waitWithin } from "../spec/waitWithin.ts";
 import type { Fleet } from "./fleet/fleet.ts";
 import { followNodeLog } from "./fleet/nodeLogs.ts";
 import type { RunLogReader } from "./logReader.ts";
@@ -100,7 +101,7 @@ export class LogFollower {
     if (!followed) return undefined;
     const forget = () => void this.#runs.delete(run);
     if (followed.elsewhere.size > 0) {
-      return within(flushElsewhereMs, Promise.all(followed.elsewhere.values()))
+      return waitWithin(flushElsewhereMs, Promise.all(followed.elsewhere.values()))
         .then(() => this.#flushHere(run, followed))
         .then(forget);
     }
@@ -135,10 +136,4 @@ export class LogFollower {
       });
     return this.#reading;
   }
-}
-
-async function within(ms: number, promise: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  await Promise.race([promise, new Promise((resolve) => (timer = setTimeout(resolve, ms)))]);
-  clearTimeout(timer);
 }

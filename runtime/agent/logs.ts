@@ -2,6 +2,7 @@ import { appendFileSync, mkdirSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { RunId } from "../spec/names.ts";
+import { waitWithin } from "../spec/waitWithin.ts";
 import { type LogBatch, RunLogReader } from "./logReader.ts";
 import type { TailLimit } from "./logTail.ts";
 
@@ -92,7 +93,7 @@ export class RunLogs {
           if (signal.aborted) return;
         }
         if (!live || signal.aborted) return;
-        await waitFor(grown, pollMs, signal);
+        await waitWithin(pollMs, grown, signal);
       }
     } finally {
       listeners.delete(listener);
@@ -111,18 +112,3 @@ export class RunLogs {
 }
 
 const linePiece = new RegExp(`.{1,${maxLineChars}}`, "gs");
-
-async function waitFor(event: Promise<void>, atMostMs: number, signal: AbortSignal): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  let stop: (() => void) | undefined;
-  await Promise.race([
-    event,
-    new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, atMostMs);
-      stop = () => resolve();
-      signal.addEventListener("abort", stop, { once: true });
-    }),
-  ]);
-  clearTimeout(timer);
-  if (stop) signal.removeEventListener("abort", stop);
-}

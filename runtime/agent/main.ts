@@ -29,10 +29,13 @@ import { type Engine, openEngine } from "./engine.ts";
 import { EnvRegistry } from "./envRegistry.ts";
 import { EnvStore } from "./envs.ts";
 import { FileStore } from "./files.ts";
+import { CallCopies } from "./fleet/callCopies.ts";
 import { SharedCode } from "./fleet/code.ts";
 import { Fleet } from "./fleet/fleet.ts";
 import { Router } from "./fleet/router.ts";
-import { allHere, type Shares, sharesOf } from "./fleet/shares.ts";
+import { Shares } from "./fleet/shares.ts";
+import { gpuDevices } from "./gpuDevices.ts";
+import { Gpus } from "./gpus.ts";
 import { IdleClock } from "./idleClock.ts";
 import { RunLogs } from "./logs.ts";
 import { Maps } from "./maps.ts";
@@ -46,6 +49,8 @@ import { Timelines } from "./timelines.ts";
 
 const tokenBytes = 32;
 const stopNodeWithinMs = 5_000;
+/** Each node says how it is more often than that. */
+const hearWithinMs = 3_000;
 /** Replicas are numbered through the whole cluster: those of node 2 from 10,001 on. */
 const replicasPerNode = 10_000;
 const pruneEveryMs = 10_000;
@@ -79,7 +84,7 @@ export class Agent {
   readonly #number: number;
   /** The other nodes; undefined on a node that is alone. */
   readonly #fleet: Fleet | undefined;
-  #shares: Shares = allHere;
+  readonly #shares: Shares;
   /** The whole cluster ends, not only this agent. */
   #isDown = false;
   readonly #facts: NodeFacts;
@@ -94,7 +99,7 @@ export class Agent {
     idleMs: number,
     engine: Engine,
     lock: FileLock,
-    node: { number: number; facts: NodeFacts },
+    node: { number: number; facts: NodeFacts; gpus: Gpus },
     warnings: string[],
   ) {
     this.#clock = new IdleClock(idleMs);
@@ -102,6 +107,8 @@ export class Agent {
     this.#engine = engine;
     this.#number = node.number;
     this.#facts = node.facts;
+    const alone = [{ number: node.number, ...node.facts }];
+    this.#shares = new Shares(node.number, () => this.#fleet?.nodes() ?? alone, engine.nats ? hearWithinMs : 0);
     this.#metrics = this.#cleanup.use(new Metrics());
     this.#warnings.push(...warnings);
     this.#cleanup.use(lock);
@@ -136,10 +143,8 @@ export class Agent {
       folder: replicaFolder,
       workerFile: fileURLToPath(new URL("./worker.js", import.meta.url)),
       firstReplica: (node.number - 1) * replicasPerNode + 1,
-      shares: {
-        of: (env, total) => this.#shares.of(env, total),
-        mine: (env, total) => this.#shares.mine(env, total),
-      },
+      shares: this.#shares,
+      gpus: node.gpus,
       compileCache: join(folder, "compile-cache"),
       marker,
       envs,
@@ -188,7 +193,8 @@ export class Agent {
       perMessageDeflate: false,
       skipUTF8Validation: true,
     });
-    const router = fleet && new Router(fleet, this.#shares);
+    const router = fleet && code && new Router(fleet, code, this.#shares);
+    const copies = fleet && this.#cleanup.use(new CallCopies(fleet));
     const connect = (transport: Transport, isNode: boolean) => {
       const connection = new Connection(transport, {
         agent: this,
@@ -204,7 +210,7 @@ export class Agent {
         logs,
         envs: registry,
         timelines,
-        ...(fleet && code && router ? { fleet, code, router } : {}),
+        ...(fleet && code && router && copies ? { fleet, code, router, copies } : {}),
         onGreeted: (greeted) => this.#replace(greeted),
         onClose: (closed) => this.#connections.delete(closed),
       });
@@ -233,7 +239,8 @@ export class Agent {
     const warnings: string[] = [];
     const nodeFile = readNodeFile(folder);
     const engine = await openEngine(folder, nodeFile, (text) => warnings.push(text));
-    const node = { number: nodeFile?.number ?? 1, facts: nodeFacts() };
+    const gpus = new Gpus(await gpuDevices());
+    const node = { number: nodeFile?.number ?? 1, facts: nodeFacts(gpus.count), gpus };
     const agent = new Agent(folder, idleMs, engine, lock, node, warnings);
     // Before work comes in, this node is one of those that share it.
     await agent.#fleet?.say();
@@ -247,8 +254,8 @@ export class Agent {
 
   #join(nats: NatsConnection, accept: (transport: Transport) => void): Fleet {
     const fleet = this.#cleanup.use(new Fleet({ nats, number: this.#number, look: () => this.#look(), accept }));
-    this.#shares = sharesOf(fleet);
     fleet.onShape(() => {
+      this.#shares.forget();
       this.#maps.refill();
       this.#pools.wake();
     });
@@ -284,6 +291,7 @@ export class Agent {
   async status(): Promise<AgentStatus> {
     await this.#fleet?.say();
     const nodes = this.#fleet?.nodes() ?? [await this.#look()];
+    const { clients, activeRuns, residentMiB } = nodes.find(({ number }) => number === this.#number)!;
     return {
       pid: process.pid,
       version: farcallVersion,
@@ -291,9 +299,9 @@ export class Agent {
       nodeVersion: process.versions.node,
       startedAtMs: this.#startedAtMs,
       idleTimeoutMs: this.#clock.idleMs,
-      clients: this.#clients().length,
-      activeRuns: await this.#activeRuns(),
-      residentMiB: Math.round(process.memoryUsage.rss() / 2 ** 20),
+      clients,
+      activeRuns,
+      residentMiB,
       replicas: nodes.flatMap(({ replicas }) => replicas),
       nodes,
       warnings: this.#warnings,

@@ -190,7 +190,10 @@ export class Maps {
         });
       }
     }
-    if (!existing) await this.#options.code?.spread(spec.module.bundle);
+    if (!existing) {
+      await this.#options.pools.findRoom(spec.module.env);
+      await this.#options.code?.spread(spec.module.bundle);
+    }
     const job =
       existing ??
       (await this.#options.queue.createJob({ id: run, spec: JSON.stringify(spec), createdAtMs: Date.now() }));
@@ -292,10 +295,11 @@ export class Maps {
     const { queue, runs } = this.#options;
     const map = this.#active.get(run);
     const stored = runs.get(run);
+    if (stored?.kind === "call") return stored;
     const job = await queue.job(run);
     if (!job) {
       if (stored) return stored;
-      throw new FarcallError("run.unknown", `There is no run ${run}.`, { hint: "`farcall runs` lists them." });
+      throw runUnknown(run);
     }
     const spec = map?.spec ?? (JSON.parse(job.spec) as MapSpec);
     const counts = await queue.counts(run);
@@ -339,7 +343,7 @@ export class Maps {
     while (!signal.aborted) {
       const version = this.#changes.version(run);
       const job = await queue.head(run);
-      if (!job) throw new FarcallError("run.unknown", `There is no run ${run}.`);
+      if (!job) throw runUnknown(run);
       const mayGrow = follow && !isOver(job);
       const page = await queue.outcomes(run, { order, from, limit: pageRanges, limitBytes: pageBytes, errorsOnly });
       let sent = 0;
@@ -519,6 +523,10 @@ export class Maps {
     this.#options.logs.grew(run);
     this.#changes.announce(run);
   }
+}
+
+export function runUnknown(run: RunId): FarcallError {
+  return new FarcallError("run.unknown", `There is no run ${run}.`, { hint: "`farcall runs` lists them." });
 }
 
 function sum<T>(items: readonly T[], of: (item: T) => number): number {

@@ -1,7 +1,6 @@
 import { readFileSync } from "node:fs";
-import { cpus, hostname, totalmem } from "node:os";
+import { availableParallelism, hostname, totalmem } from "node:os";
 import { join } from "node:path";
-import { execFile } from "node:child_process";
 import * as v from "valibot";
 import { FarcallError, messageOf } from "../spec/errors.ts";
 import { type NodeFile, nodeFileSchema } from "../spec/nodeFile.ts";
@@ -54,18 +53,13 @@ export interface NodeFacts {
   gpus: number;
 }
 
-/** What the machine has. Its GPUs are counted meanwhile: asking for them may take seconds. */
-export function nodeFacts(): NodeFacts {
-  const facts: NodeFacts = {
+/** What the machine has. */
+export function nodeFacts(gpus: number): NodeFacts {
+  return {
     name: hostname(),
     platform: `${process.platform} ${process.arch}`,
-    cpus: Math.max(1, cpus().length),
+    cpus: availableParallelism(),
     memoryMiB: Math.floor(totalmem() / 2 ** 20),
-    gpus: 0,
+    gpus,
   };
-  // NVIDIA's own tool lists them, one a line; where it is not there, there are none that CUDA could use.
-  execFile("nvidia-smi", ["-L"], { timeout: 10_000 }, (error, stdout) => {
-    if (!error) facts.gpus = stdout.split("\n").filter((line) => line.startsWith("GPU ")).length;
-  });
-  return facts;
 }

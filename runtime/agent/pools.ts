@@ -9,6 +9,7 @@ import { Calls } from "./calls.ts";
 import { envId, type EnvStore } from "./envs.ts";
 import type { FileStore } from "./files.ts";
 import type { Shares } from "./fleet/shares.ts";
+import type { Gpus } from "./gpus.ts";
 import type { RunLogs } from "./logs.ts";
 import { Pool, type Slot } from "./pool.ts";
 import { Replica } from "./replica.ts";
@@ -24,6 +25,7 @@ export interface PoolsOptions {
   /** Number of the first replica. */
   firstReplica: number;
   shares: Shares;
+  gpus: Gpus;
   marker: string;
   envs: EnvStore;
   files: FileStore;
@@ -114,6 +116,11 @@ export class Pools {
     return { ...made, env: env.state };
   }
 
+  /** Waits a while for a node that can have a replica of the env; throws `spec.invalid` when there is none. */
+  async findRoom(env: ResolvedEnv, signal?: AbortSignal): Promise<void> {
+    await this.#options.shares.some(env, signal);
+  }
+
   async exports(ready: ReadyPool): Promise<ExportInfo[]> {
     const exports = await ready.pool.exports();
     this.#replaceOlder(ready.pool);
@@ -170,9 +177,33 @@ export class Pools {
 
   async #spawn(module: ModuleRef, folder: string): Promise<Replica> {
     if (this.#closed) throw new FarcallError("agent.stopping", "The agent is stopping.", { retryable: true });
-    const { vars, memoryMiB } = module.env;
+    const { vars, memoryMiB, gpus } = module.env;
+    if (gpus) return this.#spawnWithGpus(gpus, vars, memoryMiB);
     const plain = memoryMiB === null && Object.keys(vars).length === 0;
     return (plain ? await this.#spare.take(folder) : undefined) ?? this.#start(vars, memoryMiB);
+  }
+
+  async #spawnWithGpus(count: number, vars: Record<string, string>, memoryMiB: number | null): Promise<Replica> {
+    const { gpus } = this.#options;
+    const taking = gpus.take(count, this.#stop.signal);
+    this.#makeWay();
+    const lease = await taking;
+    try {
+      const replica = this.#start({ ...vars, CUDA_VISIBLE_DEVICES: lease.devices.join(",") }, memoryMiB);
+      void replica.died.then(() => lease.giveBack());
+      return replica;
+    } catch (error) {
+      lease.giveBack();
+      throw error;
+    }
+  }
+
+  /** While GPUs are waited for, replicas that have nothing to do hold none. */
+  #makeWay(): void {
+    if (!this.#options.gpus.isAwaited) return;
+    for (const { pool } of this.#ready.values()) {
+      if (pool.module.env.gpus && pool.isIdle) for (const slot of pool.slots) pool.recycle(slot);
+    }
   }
 
   #start(vars: Record<string, string>, memoryMiB: number | null): Replica {
@@ -216,6 +247,7 @@ export class Pools {
 
   #watch(): void {
     const nowMs = performance.now();
+    this.#makeWay();
     for (const { pool } of this.#ready.values()) {
       pool.retireIdle(nowMs);
       const { memoryMiB } = pool.module.env;

@@ -3,7 +3,7 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { BundleRef, Failure, RunRecord } from "../protocol/messages.ts";
 import type { RunId } from "../spec/names.ts";
 import { databaseFileEndings, openDatabase } from "./database.ts";
-import type { LiveCall, StoredRequest, StoredResult } from "./liveCall.ts";
+import type { Asked, LiveCall, StoredRequest, StoredResult } from "./liveCall.ts";
 
 /**
  * The records of calls and maps, kept when the agent is gone.
@@ -39,7 +39,7 @@ const lastingMs = 1_000;
 interface Unwritten {
   record: RunRecord;
   result: StoredResult | undefined;
-  call: LiveCall | undefined;
+  asked: Asked | undefined;
 }
 
 export class RunStore {
@@ -96,10 +96,18 @@ export class RunStore {
     this.#schedule(writeEveryMs);
   }
 
-  save(record: RunRecord, result?: StoredResult, call?: LiveCall): void {
+  save(record: RunRecord, result?: StoredResult, asked?: Asked): void {
     const before = this.#unwritten.get(record.id);
-    this.#unwritten.set(record.id, { record, result: result ?? before?.result, call: call ?? before?.call });
+    this.#unwritten.set(record.id, { record, result: result ?? before?.result, asked: asked ?? before?.asked });
     this.#schedule(writeEveryMs);
+  }
+
+  /** Keeps what became of a call on another node, unless this one has better. Counts as a call of its own. */
+  keep(record: RunRecord, result: StoredResult | undefined, request: StoredRequest): void {
+    const known = this.get(record.id);
+    if (known && (known.state === "running" || known.state === "done")) return;
+    this.#callsSincePrune++;
+    this.save(record, result, { request, requestStored: false });
   }
 
   get(id: RunId): RunRecord | undefined {
@@ -236,16 +244,16 @@ export class RunStore {
       if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
       return false;
     }
-    for (const { record, result, call } of written) {
+    for (const { record, result, asked } of written) {
       this.#unwritten.delete(record.id);
       this.#bytesSincePrune += (result?.body?.byteLength ?? 0) + (result?.itemsBody?.byteLength ?? 0);
-      if (call) call.requestStored = true;
+      if (asked) asked.requestStored = true;
     }
     return true;
   }
 
-  #writeOne({ record, result, call }: Unwritten): void {
-    const request = call && !call.requestStored ? call.request : undefined;
+  #writeOne({ record, result, asked }: Unwritten): void {
+    const request = asked && !asked.requestStored ? asked.request : undefined;
     this.#upsert.run(
       record.id,
       JSON.stringify(record),

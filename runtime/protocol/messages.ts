@@ -417,6 +417,28 @@ export const agentMethods = {
       record: runSchema,
     }),
   },
+  /**
+   * From node to node: keeps what became of calls that ended on another one. Body: for each in turn the encoded
+   * arguments, the pack of what it yielded, and the encoded return value or error, where there are so many `bytes` of it.
+   */
+  "run.keep": {
+    params: v.object({
+      calls: v.array(
+        v.object({
+          record: runSchema,
+          env: envSchema,
+          module: v.string(),
+          export: v.string(),
+          timeoutMs: v.optional(count),
+          /** Absent when there was no answer. */
+          ok: v.optional(v.boolean()),
+          items: count,
+          bytes: v.object({ args: v.nullable(count), items: v.nullable(count), answer: v.nullable(count) }),
+        }),
+      ),
+    }),
+    result: nothing,
+  },
   /** A record now, then one whenever it changed, at most ten a second, until the run ended. */
   "run.watch": { params: v.object({ run: runId }), item: v.object({ record: runSchema }), result: nothing },
   /**

@@ -28,19 +28,15 @@ function subjectOf(node: string, word: string): string {
 }
 
 /** Takes connections from other nodes until the result is disposed. */
-export function listenOnBroker(
-  nats: NatsConnection,
-  node: string,
-  take: (transport: Transport, from: string) => void,
-): Disposable {
+export function listenOnBroker(nats: NatsConnection, node: string, take: (transport: Transport) => void): Disposable {
   const subscription = nats.subscribe(subjectOf(node, "open"), {
     callback: (error, message) => {
-      const from = message.reply && /^f\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+$/.exec(message.reply);
-      if (error || !from) return;
+      const { reply } = message;
+      if (error || reply === undefined || !/^f\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/.test(reply)) return;
       const transport = new BrokerTransport(nats, subjectOf(node, newWord()));
-      transport.connectTo(message.reply!);
+      transport.connectTo(reply);
       transport.say(kinds.open, Buffer.from(transport.subject));
-      take(transport, from[1]!);
+      take(transport);
     },
   });
   return { [Symbol.dispose]: () => subscription.unsubscribe() };

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { Cluster, newRunId } from "farcall";
 import { describeInLab } from "../lab/describeInLab.ts";
 import { TestFleet } from "../support/fleet.ts";
 import { TestHome, until } from "../support/home.ts";
@@ -65,6 +66,33 @@ describeInLab("a cluster of three machines", (lab) => {
     const { stdout } = await fleet.cli(["logs", "--on", "lab", id]);
     for (const name of names()) expect(stdout).toMatch(new RegExp(`on ${name}`));
     expect(stdout.trim().split("\n")).toHaveLength(60);
+  });
+
+  it("shows what all machines print to whoever sends the rest of a map's inputs", async () => {
+    const first = fleet.open();
+    const module = await first.openModule(fleet.functionsFile, { env: { replicas: 3 } });
+    const run = newRunId();
+    async function* stalling() {
+      yield 1;
+      await new Promise(() => undefined);
+    }
+    const map = module.map("where", stalling(), { run });
+    map.accepted.catch(() => undefined);
+    await until(
+      () => map.progress.accepted,
+      (accepted) => accepted === 1,
+    );
+    first.close();
+    const lines: string[] = [];
+    await using next = new Cluster("lab", { home: fleet.home.path, logs: ({ text }) => lines.push(text) });
+    const open = await next.runs.open(run);
+    await until(
+      () => open.feed(() => Array(60).fill(20) as number[]),
+      (fed) => fed === "sent",
+      20_000,
+    );
+    expect(await Array.fromAsync(open.outcomes())).toHaveLength(60);
+    for (const name of names()) expect(lines).toContain(`on ${name}`);
   });
 
   it("pauses, goes on and is cancelled on all machines", async () => {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
-import type { Cluster, RunRecord } from "farcall";
+import { type Cluster, newRunId, type RunRecord } from "farcall";
 import { describeInLab } from "../lab/describeInLab.ts";
 import { TestFleet } from "../support/fleet.ts";
 import { TestHome, until } from "../support/home.ts";
@@ -31,8 +31,8 @@ describeInLab("calls on a cluster of three machines", (lab) => {
 
   const onSecond = { name: "second", replicas: 1, compute: { node: 2 } };
   const throughSecond = () => ({ env: { ...fleet.environment, ...roads.env } });
-  const beginThroughSecond = (name: string, args: unknown[]) =>
-    other.spawnCli(
+  const callThroughSecond = (name: string, args: unknown[]) =>
+    other.cli(
       ["run", "--on", "lab", "--env", JSON.stringify(onSecond), `there.ts#${name}`, JSON.stringify(args)],
       throughSecond(),
     );
@@ -50,21 +50,53 @@ describeInLab("calls on a cluster of three machines", (lab) => {
       env: onSecond,
     });
     expect(await where(1)).toBe("m2");
-    const call = beginThroughSecond("stay", [60_000]);
-    await newestThroughSecond();
+    const call = callThroughSecond("stay", [60_000]);
+    const { id } = (await newestThroughSecond())!;
     await expect(cluster.envs.rebuild("second")).rejects.toMatchObject({ code: "run.state" });
     await expect(cluster.envs.remove("second")).rejects.toMatchObject({ code: "run.state" });
-    call.kill("SIGKILL");
-    await until(
-      () => cluster.envs.rebuild("second").catch((error: unknown) => error),
-      (error) => error === undefined,
-    );
+    await other.cli(["cancel", "--on", "lab", id], throughSecond());
+    expect((await call).stderr).toMatch(/run\.cancelled/);
+    await cluster.envs.rebuild("second");
     await cluster.envs.remove("second");
     expect((await other.cli(["envs", "--on", "lab"], throughSecond())).stdout).not.toMatch(/second/);
+  });
+
+  it("are listed, followed and cancelled through any node", async () => {
+    const call = callThroughSecond("stay", [60_000]);
+    const { id } = (await newestThroughSecond())!;
+    expect((await cluster.runs.list()).find((record) => record.id === id)).toMatchObject({ state: "running" });
+    const run = await cluster.runs.open(id);
+    expect(await run.request()).toMatchObject({ export: "stay", args: [60_000], env: onSecond });
+    const ended = (async () => {
+      for await (const record of run.watch()) if (record.state !== "running") return record;
+    })();
+    expect((await run.cancel(), await ended)).toMatchObject({ state: "cancelled" });
+    expect((await call).stderr).toMatch(/run\.cancelled/);
+    await expect(cluster.runs.open(newRunId())).rejects.toMatchObject({ code: "run.unknown" });
+  });
+
+  it("that have ended are known with their results when the node is dead that they ran on", async () => {
+    const results = [await callThroughSecond("stay", [7]), await callThroughSecond("fails", [])];
+    expect(results.map(({ status }) => status)).toEqual([0, 1]);
+    // The record follows the result.
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    await fleet.machines[1]!.kill();
+    const begunMs = performance.now();
+    const [failed, done] = await cluster.runs.list({ limit: 2 });
+    expect(performance.now() - begunMs).toBeLessThan(5_000);
+    expect([failed, done]).toMatchObject([
+      { state: "failed", label: "there.ts#fails" },
+      { state: "done", label: "there.ts#stay" },
+    ]);
+    const run = await cluster.runs.open(done!.id);
+    expect(await run.result()).toBe(7);
+    expect(await run.request()).toMatchObject({ export: "stay", args: [7], env: onSecond });
+    await expect((await cluster.runs.open(failed!.id)).result()).rejects.toThrow(new RangeError("too far"));
   });
 });
 
 const functions = `
 import { setTimeout as sleep } from "node:timers/promises";
+export const fails = () => { throw new RangeError("too far"); };
 export const stay = async (ms: number) => { await sleep(ms); return ms; };
 `;

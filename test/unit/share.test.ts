@@ -30,6 +30,11 @@ describe("replicas on nodes", () => {
     const nodes = [node(1), node(2, { gpus: 2 }), node(3, { gpus: 4, memoryMiB: 4_000 })];
     expect(counts(null, need({ gpus: 1 }), nodes)).toEqual([0, 2, 4]);
     expect(counts(9, need({ gpus: 1 }), nodes)).toEqual([0, 2, 4]);
+    expect(counts(null, need({ gpus: 0.5 }), nodes)).toEqual([0, 4, 4]);
+    expect(counts(null, need({ gpus: 0.5, cpus: 0.5 }), nodes)).toEqual([0, 4, 8]);
+    expect(counts(20, need({ gpus: 0.5 }), nodes)).toEqual([0, 4, 8]);
+    expect(counts(20, need({ gpus: 0.6 }), nodes)).toEqual([0, 2, 4]);
+    expect(counts(20, need({ gpus: 1.5 }), nodes)).toEqual([0, 1, 2]);
     expect(counts(null, need({ gpus: 2, memoryMiB: 8_000 }), nodes)).toEqual([0, 1, 0]);
     expect(counts(4, need({ memoryMiB: 8_000 }), nodes)).toEqual([2, 2, 0]);
   });

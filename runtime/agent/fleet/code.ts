@@ -1,6 +1,6 @@
 import type { BundleRef } from "../../protocol/messages.ts";
 import type { FileStore } from "../files.ts";
-import type { Fleet } from "./fleet.ts";
+import type { AgentPeer, Fleet } from "./fleet.ts";
 
 /**
  * Code of one cluster on all of its nodes. A map's bundle goes to every node that is there before the map begins, so
@@ -17,15 +17,18 @@ export class SharedCode {
 
   /** Resolves when every node that answers and has room has all files of the bundle. */
   async spread(bundle: BundleRef): Promise<void> {
-    const hashes = bundle.files.map(({ hash }) => hash);
-    const spreading = this.#fleet.others(async (peer) => {
-      const { value } = await peer.request("files.missing", { hashes }, { timeoutMs: askTimeoutMs });
-      for (const hash of value.missing) {
-        await peer.request("file.put", { hash }, { body: await this.#files.get(hash), timeoutMs: fileTimeoutMs });
-      }
-    });
+    const spreading = this.#fleet.others((peer) => this.send(peer, bundle));
     // A node that would not take it, with a full disk perhaps, asks the others when it begins to work.
     await spreading.catch(() => undefined);
+  }
+
+  /** Sends another node what it lacks of the bundle. */
+  async send(peer: AgentPeer, bundle: BundleRef): Promise<void> {
+    const hashes = bundle.files.map(({ hash }) => hash);
+    const { value } = await peer.request("files.missing", { hashes }, { timeoutMs: askTimeoutMs });
+    for (const hash of value.missing) {
+      await peer.request("file.put", { hash }, { body: await this.#files.get(hash), timeoutMs: fileTimeoutMs });
+    }
   }
 
   /**

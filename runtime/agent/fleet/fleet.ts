@@ -97,16 +97,20 @@ export class Fleet implements AsyncDisposable {
   }
 
   /**
-   * Asks every other node that is there, and leaves out those that do not answer. Rejects with what one refused, once
-   * all have answered.
+   * Asks every other node that is there, and leaves out those that do not answer, with `withinMs` not in that time.
+   * Rejects with what one refused, once all have answered.
    */
-  async others<T>(ask: (peer: AgentPeer) => Promise<T>): Promise<T[]> {
-    const asked = this.elsewhere().map(async ({ number }) => ask(await this.peer(number)));
+  async others<T>(
+    ask: (peer: AgentPeer, signal: AbortSignal | undefined) => Promise<T>,
+    withinMs?: number,
+  ): Promise<T[]> {
+    const signal = withinMs === undefined ? undefined : AbortSignal.timeout(withinMs);
+    const asked = this.elsewhere().map(async ({ number }) => ask(await this.peer(number, signal), signal));
     const answers: T[] = [];
     let refusal: { error: unknown } | undefined;
     for (const answer of await Promise.allSettled(asked)) {
       if (answer.status === "fulfilled") answers.push(answer.value);
-      else if (!isUnanswered(answer.reason)) refusal ??= { error: answer.reason };
+      else if (!isUnanswered(answer.reason) && answer.reason !== signal?.reason) refusal ??= { error: answer.reason };
     }
     if (refusal) throw refusal.error;
     return answers;

@@ -1,14 +1,16 @@
 import { encodeError } from "../../protocol/codec.ts";
-import type { AgentMethods, Result } from "../../protocol/messages.ts";
-import type { Answer } from "../../protocol/rpc.ts";
+import type { AgentMethods, ExportInfo, ModuleRef, Result } from "../../protocol/messages.ts";
+import type { Answer, RequestOptions } from "../../protocol/rpc.ts";
 import { FarcallError } from "../../spec/errors.ts";
 import type { Slot } from "../pool.ts";
 import type { ReadyPool } from "../pools.ts";
 import type { LiveCall } from "../liveCall.ts";
+import type { SharedCode } from "./code.ts";
 import type { AgentPeer, Fleet } from "./fleet.ts";
-import type { Shares } from "./shares.ts";
+import { noRoom, type Shares } from "./shares.ts";
 
 /** Sends single calls to the node whose replicas of the env have the least to do. */
+type Loaded = Result<AgentMethods["module.load"]>;
 type CallAnswer = Answer<Result<AgentMethods["call"]>>;
 
 const pinnedWithinMs = 8_000;
@@ -16,12 +18,14 @@ const lookEveryMs = 100;
 
 export class Router {
   readonly #fleet: Fleet;
+  readonly #code: SharedCode;
   readonly #shares: Shares;
   /** Calls sent from here that are not answered, by module and node. */
   readonly #waiting = new Map<string, Map<number, number>>();
 
-  constructor(fleet: Fleet, shares: Shares) {
+  constructor(fleet: Fleet, code: SharedCode, shares: Shares) {
     this.#fleet = fleet;
+    this.#code = code;
     this.#shares = shares;
   }
 
@@ -64,6 +68,20 @@ export class Router {
     }
   }
 
+  /** What a module exports, from a node that may have a replica of it; undefined where that is this one. */
+  async exports(ready: ReadyPool, signal: AbortSignal): Promise<ExportInfo[] | undefined> {
+    const { module } = ready.pool;
+    if (this.#shares.mine(module.env, null) > 0) return undefined;
+    const peer = await this.#fleet.peer(this.#choose(ready), signal);
+    return (await this.#load(peer, module, { signal })).exports;
+  }
+
+  async #load(peer: AgentPeer, module: ModuleRef, options: RequestOptions): Promise<Loaded> {
+    // It may not know yet where else there is the code.
+    await this.#code.send(peer, module.bundle);
+    return (await peer.request("module.load", { module }, options)).value;
+  }
+
   #choose(ready: ReadyPool): number {
     const { env } = ready.pool.module;
     const waiting = this.#waiting.get(ready.key);
@@ -75,9 +93,7 @@ export class Router {
       if (isBetter) best = { number, load };
     }
     if (best) return best.number;
-    throw new FarcallError("spec.invalid", `No node of the cluster has what a replica of the env ${env.name} needs.`, {
-      hint: "Ask for less memory or fewer GPUs in `compute`, or add a node that has them.",
-    });
+    throw noRoom(env);
   }
 
   async #forward(
@@ -93,7 +109,7 @@ export class Router {
     } catch (error) {
       if (error instanceof FarcallError && error.code === "module.unknown") {
         // Nothing has run there yet.
-        await peer.request("module.load", { module: ready.pool.module }, { signal: live });
+        await this.#load(peer, ready.pool.module, { signal: live });
         return this.#ask(peer, live, ready.key);
       }
       if (error instanceof FarcallError && error.code === "connection.lost" && !live.aborted) {
@@ -105,11 +121,14 @@ export class Router {
   }
 
   async #ask(peer: AgentPeer, live: LiveCall, module: string): Promise<CallAnswer> {
-    const { run, export: name, timeoutMs } = live.params;
-    const params = { run, module, export: name, here: true, ...(timeoutMs === undefined ? {} : { timeoutMs }) };
+    const { run, export: name, timeoutMs, detached = false } = live.params;
+    const limit = timeoutMs === undefined ? {} : { timeoutMs };
+    // One that is detached goes on there when this node dies.
+    const params = { run, module, export: name, here: true, detached, ...limit };
     // Once it is cancelled it is over when it is so there.
     const options = { body: live.body, signal: live, onAbort: "wait" } as const;
     const { value, body } = await peer.request("call", params, options, (_item, itemBody) => live.send({}, itemBody));
+    live.keptElsewhere = true;
     return { result: value, body };
   }
 }

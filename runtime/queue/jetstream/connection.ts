@@ -5,6 +5,7 @@
 import { jetstream, type JetStreamClient, jetstreamManager, type JetStreamManager } from "@nats-io/jetstream";
 import { connect, type NatsConnection, nkeyAuthenticator } from "@nats-io/transport-node";
 import { FarcallError, messageOf } from "../../spec/errors.ts";
+import { waitWithin } from "../../spec/waitWithin.ts";
 import { asQueueError, closedError, failureOf } from "./failures.ts";
 
 export interface BrokerAddress {
@@ -33,6 +34,7 @@ const requestTimeoutMs = 5_000;
 /** A dead link is noticed after three of these. */
 const pingEveryMs = 2_000;
 const reconnectMs = 250;
+const flushMs = 500;
 const firstRetryMs = 100;
 const longestRetryMs = 1_000;
 /** How long a request is repeated before its caller is told that nothing answers. */
@@ -131,8 +133,7 @@ export class Connection {
     this.stop();
     // What was published last, such as acknowledgements, is to leave; a server that is gone is not waited for.
     const flushed = this.nats.flush().catch(() => undefined);
-    const late = new Promise<void>((resolve) => setTimeout(resolve, 500).unref());
-    await Promise.race([flushed, late]);
+    await waitWithin(flushMs, flushed);
     await this.nats.close().catch(() => undefined);
   }
 

@@ -4,6 +4,7 @@
  * outcome whatever happens to them.
  */
 import type { RunId } from "../../spec/names.ts";
+import { waitWithin } from "../../spec/waitWithin.ts";
 import type * as port from "../mapQueue.ts";
 import { checkChunks, checkSettlement } from "../settlement.ts";
 import { accept } from "./accept.ts";
@@ -232,8 +233,7 @@ export class JetStreamQueue implements port.MapQueue {
     if (this.#closed) return;
     this.#closed = true;
     this.#jobs.endClaims();
-    const late = new Promise<void>((resolve) => setTimeout(resolve, closeMs).unref());
-    await Promise.race([Promise.allSettled(this.#busy), late]);
+    await waitWithin(closeMs, Promise.allSettled(this.#busy));
     this.#jobs.close();
     await this.#connection.close();
   }
