@@ -337,6 +337,8 @@ export class Agent {
     const node = readNodeFile(this.#folder);
     if (node) this.#engine.reread(node);
     this.#clock.idleMs = readIdleMs(this.#folder) ?? this.#clock.idleMs;
+    // Whoever has just changed something is about to use it.
+    this.#clock.touch();
     this.#isOutdated = (readNextBuild(this.#folder) ?? this.#build) !== this.#build;
     return { restarts: await this.#renew() };
   }

@@ -16,7 +16,9 @@ export function adopted(record: ClusterRecord, found: readonly Machine[]): Clust
   if (!record.joined && [...ofName.values()].some((each) => each?.id === record.id)) return undefined;
   const first = [...ofName.values()].find((each) => each && (!record.joined || each.id === record.id));
   const id = record.joined ? record.id : first?.id;
-  if (id === undefined) return undefined;
+  // What is there may be left of an earlier try of this client.
+  const isOwn = !record.joined && [...ofName.values()].some((each) => each?.id === record.id);
+  if (id === undefined || isOwn) return undefined;
   const hosts = first?.hosts ?? [];
   const strangers = record.nodes.filter((node) => isNew(node) && ofName.get(node.host)?.id !== id);
   if (strangers.length > 0 || hosts.length !== record.nodes.length) {

@@ -1,4 +1,12 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { expect, it } from "vitest";
+import { Connections } from "../../runtime/cluster/connections.ts";
+import { readAddress } from "../../runtime/cluster/bootstrap/setup.ts";
+import { agentMethods, protocolVersion } from "../../runtime/protocol/messages.ts";
+import { Peer } from "../../runtime/protocol/rpc.ts";
+import { dialWebSocket } from "../../runtime/transport/websocket.ts";
 import { describeInLab } from "../lab/describeInLab.ts";
 import { kinds, TestFleet } from "../support/fleet.ts";
 import { until } from "../support/home.ts";
@@ -59,4 +67,32 @@ describeInLab("a cluster that is used by two builds", (lab) => {
     expect([used.stdout, used.stderr]).toEqual(["25\n", expect.not.stringMatching(/error/)]);
     expect(await builds()).toEqual(theirs);
   }, 240_000);
+
+  it("makes room with all of its nodes or with none, whichever is asked", async () => {
+    await using fleet = await TestFleet.up({ lab: lab(), nodes: 2 });
+    const { id } = (
+      JSON.parse(await readFile(join(fleet.home.path, "clusters/lab.json"), "utf8")) as {
+        record: { id: string };
+      }
+    ).record;
+    const cluster = fleet.open();
+    const { nodes } = (await cluster.upIfNot().then(() => cluster.status()))!;
+    const used = nodes.find(({ clients }) => clients > 0)!.number;
+    await using connections = new Connections(fleet.home.path, undefined);
+    const connection = await connections.to(fleet.machines[2 - used]!.name);
+    const { socket, token } = (await readAddress(connection, id))!;
+    const stream = await connection.dialSocket(socket);
+    const transport = await dialWebSocket(() => stream);
+    const peer = new Peer(transport, agentMethods, { methods: {}, handlers: {}, keepAlive: true });
+    await peer.request("hello", { protocol: protocolVersion, token, version: "9", build: "another" });
+    const asked = async () => (await peer.request("retire", {})).value;
+    // Nodes tell each other every two seconds; nobody but this client uses the one that is asked.
+    await sleep(3_000);
+    expect(await asked()).toEqual({ retiring: false, why: `the node ${used} is used` });
+    cluster.close();
+    expect(await until(asked, ({ retiring }) => retiring, 15_000)).toEqual({ retiring: true });
+    const agents = () =>
+      fleet.machines.flatMap((each) => each.processes().filter(({ command }) => kinds.agent.test(command)));
+    await until(agents, (found) => found.length === 0, 20_000);
+  });
 });

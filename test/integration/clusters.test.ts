@@ -79,6 +79,13 @@ describe("a cluster of a machine of your own", () => {
     expect(await readFile(join(home.path, "clusters/lab.json"), "utf8")).not.toContain("elsewhere");
   });
 
+  it("is logged in to by its name, and says which nodes it has", async () => {
+    const shell = await farcall(["ssh", "lab"], "echo I am on $(hostname); exit 7\n");
+    expect([shell.status, shell.stdout]).toEqual([7, expect.stringContaining(`I am on ${machine.name}`)]);
+    const other = await farcall(["ssh", "lab", "9"]);
+    expect(other.stderr).toMatch(/error usage: The cluster lab has no node 9 .*\n.*It has 1 \(m1\)/);
+  });
+
   it("is stopped and started, and keeps its runs meanwhile", async () => {
     const before = (await farcall(["runs", "--on", "lab", "--json"])).stdout;
     expect(JSON.parse(before)).toHaveLength(3);

@@ -109,4 +109,22 @@ describeInLab("a cluster with machines that are dead", (lab) => {
     expect(await one.do(`ls -A ${one.home}`)).not.toMatch(/farcall/);
     expect((await fleet.cli(["status", "lab"])).stderr).toMatch(/error cluster\.unknown/);
   });
+
+  it("goes on where a client that was killed left off, also when that got to some of its machines only", async () => {
+    await using fleet = await TestFleet.prepare({ lab: lab(), nodes: 2 });
+    const [one, two] = fleet.machines as [Machine, Machine];
+    const child = fleet.home.spawnCli(["up", "lab", "--host", one.name, "--host", two.name], {
+      env: fleet.environment,
+    });
+    await until(
+      () => one.run(`ls ${one.home}/.farcall-node/*/cluster.json`),
+      ({ status }) => status === 0,
+      30_000,
+    );
+    child.kill("SIGKILL");
+    await two.do(`pkill -u ${two.user}; rm -rf ${two.home}/.farcall-node`).catch(() => undefined);
+    const again = await up(fleet, [one, two]);
+    expect(again.stderr).toMatch(/lab is up: 2 nodes/);
+    expect(again.stderr).not.toMatch(/joining/);
+  });
 });

@@ -112,7 +112,7 @@ describe("a machine without Node", () => {
       const { status, stderr } = await up(`${url()}#sha256=${"0".repeat(64)}`);
       expect(status).toBe(2);
       expect(stderr).toMatch(/error node\.install-failed: Node\.js could not be put on m\d+: the archive is damaged/);
-      expect(await machine.do(`ls -A ${machine.home}/.farcall-node`)).toBe("owner\n");
+      expect(await machine.do(`ls -A ${machine.home}`)).not.toMatch(/farcall/);
     }));
 
   it("refuses an address without a checksum", () =>
