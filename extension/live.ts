@@ -242,8 +242,7 @@ class Following {
   stop(): void {
     this.#stop?.abort();
     this.#stop = undefined;
-    clearTimeout(this.#keepTimer);
-    this.#keepTimer = undefined;
+    if (this.#keepTimer !== undefined) this.#keep();
   }
 
   /** The same look for all who want to know at first what there is. */
@@ -398,13 +397,16 @@ class Following {
   }
 
   #announce(): void {
-    this.#keepTimer ??= setTimeout(() => {
-      this.#keepTimer = undefined;
-      void this.#farcall.memory.keepRuns(
-        this.state.name,
-        this.state.runs.filter((run) => hasEnded(run.state) || run.kind === "map"),
-      );
-    }, keepEveryMs);
+    this.#keepTimer ??= setTimeout(() => this.#keep(), keepEveryMs);
     this.#onChange();
+  }
+
+  /** For the next window, which may find the cluster away. */
+  #keep(): void {
+    clearTimeout(this.#keepTimer);
+    this.#keepTimer = undefined;
+    const { name, runs } = this.state;
+    const kept = runs.filter((run) => hasEnded(run.state) || run.kind === "map");
+    void this.#farcall.memory.keepRuns(name, kept);
   }
 }

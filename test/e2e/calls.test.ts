@@ -328,21 +328,4 @@ describe("running a function", () => {
     await window.quickInput.pick("each");
     expect(await window.waitForNotification(/^each/)).toMatch(/It takes a function/);
   });
-
-  it("is told of when it failed, where runs are not shown in panels", async () => {
-    const { window } = opened;
-    await window.changeSettings({ "farcall.afterLaunch": "notification" });
-    try {
-      await window.openFile("fail.ts");
-      await window.clickLens("Run remotely", { line: 3 });
-      const form = await LaunchForm.open(window, "Run explode");
-      await form.fill(/^what/, "ice");
-      await form.submit();
-      expect(await window.waitForNotification(/explode failed/)).toMatch(/cannot take ice/);
-      await window.answerNotification(/explode failed/, "Open Run");
-      await (await RunPanel.open(window, "explode")).waitForState(/failed/);
-    } finally {
-      await window.changeSettings({ "farcall.afterLaunch": "panelBeside" });
-    }
-  });
 });

@@ -58,6 +58,8 @@ describe("the side bar", () => {
     );
     expect(home.agentPid()).toBeUndefined();
     expect(await window.view("Runs").rows()).toHaveLength(1);
+    await window.view("Runs").contextAction("hello", "Copy as Command");
+    expect(await window.waitForNotification(/Cannot copy the run/)).toContain("The cluster is not running.");
     // The panel of the run is open and looks for it, as the view does when it is asked to.
     await window.view("Runs").headerAction("Refresh");
     await new Promise((resolve) => setTimeout(resolve, 4_000));
@@ -75,7 +77,7 @@ describe("the side bar", () => {
     const form = await LaunchForm.open(window, "Map slow");
     await form.source(/^File:/, "inputs.jsonl");
     await form.submit();
-    const run = await RunPanel.open(window, "slow");
+    let run = await RunPanel.open(window, "slow");
     await run.waitForState(/running/);
     await window.showContainer("Farcall");
     await window.statusBar("1 run").waitFor();
@@ -85,7 +87,11 @@ describe("the side bar", () => {
     await window.answerDialog("Cancel Runs and Shut Down");
     await run.waitForText("The cluster is not running.");
     await window.statusBar("1 run").waitFor({ state: "hidden" });
-    await new Promise((resolve) => setTimeout(resolve, 4_000));
+    await window.reload();
+    run = await RunPanel.open(window, "slow");
+    await run.waitForText("The cluster is not running.");
+    await run.waitForText("What is shown is what was last known.");
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
     expect(home.agentPid()).toBeUndefined();
     await run.press("Start cluster");
     await run.waitForState(/cancelled/);

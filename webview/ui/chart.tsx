@@ -29,6 +29,13 @@ export interface ChartProps {
 const usualHeightPx = 200;
 /** Room for the numbers at the left. */
 const chartLeftPx = 64;
+/** And for one at the bottom. */
+const tickPx = 70;
+/** Seconds between ticks. */
+const tickSteps = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30].concat(
+  [1, 2, 5, 10, 15, 30].map((minutes) => minutes * 60),
+  [1, 2, 6, 12, 24, 48, 168].map((hours) => hours * 3_600),
+);
 
 export function Chart({ label, seconds, series, formatX, formatY, maxY, heightPx = usualHeightPx }: ChartProps) {
   const element = useRef<HTMLDivElement>(null);
@@ -89,7 +96,7 @@ function options({
     cursor: { show: false },
     scales: { x: { time: false }, y: { range: (_, __, max) => [0, maxY ?? Math.max(1, max * 1.1)] } },
     axes: [
-      { ...axis, size: 28, values: (_, ticks) => ticks.map(formatX) },
+      { ...axis, size: 28, space: tickPx, incrs: tickSteps, values: (_, ticks) => ticks.map(formatX) },
       { ...axis, size: chartLeftPx, values: (_, ticks) => ticks.map(formatY) },
     ],
     series: [

@@ -111,6 +111,19 @@ export const scenes: Record<string, (window: EditorWindow) => Promise<void>> = {
   },
 };
 
+/** Those with a cluster `lab` of two machines, which is up and has worked. They come behind the others. */
+export const machineScenes: typeof scenes = {
+  machines: async (window) => {
+    await closeEditors(window);
+    await window.showContainer("Farcall");
+    const clusters = window.view("Clusters");
+    await clusters.expand("lab");
+    await clusters.click("lab");
+    const panel = await ClusterPanel.open(window, "lab");
+    await panel.waitForCharts(4);
+  },
+};
+
 /** Scenes that end when another command is given, such as one that changes the theme: Escape comes before it. */
 export const passingScenes: ReadonlySet<string> = new Set(["walkthrough", "run-map-detail"]);
 
