@@ -251,12 +251,12 @@ describeInLab("a cluster of your machines", (lab) => {
     await waitForRow(/^vault up · 1 node · /);
 
     await add("gate", "by-password");
-    await quickInput.waitFor("password");
+    await quickInput.waitFor("Log In to me@by-password");
     expect(await quickInput.field.getAttribute("type")).toBe("password");
     await window.page.keyboard.press("Escape");
     expect(await window.waitForNotification(/Cannot add the cluster gate/)).toMatch(/log in|password|key/);
     await window.answerNotification(/Cannot add the cluster gate/, "Try Again");
-    await quickInput.waitFor("password");
+    await quickInput.waitFor("Log In to me@by-password");
     await quickInput.type(guarded.password);
     await window.waitForNotification("The cluster gate is up.");
     await waitForRow(/^gate up · 1 node · /);

@@ -91,7 +91,7 @@ describe("lenses", () => {
     for (const name of ["types.d.ts", "min.js", "none.ts"]) {
       await window.openFile(name);
       // Nothing can be waited for: the lenses of another file have come and gone by the time this one is asked.
-      await window.page.waitForTimeout(1_500);
+      await window.page.waitForTimeout(1_000);
       expect(await window.lenses(), name).toEqual([]);
     }
   });

@@ -53,7 +53,7 @@ export const scenes: Record<string, (window: EditorWindow) => Promise<void>> = {
     await window.problems(/reading 'reduce'/);
   },
   "launch-map": async (window) => {
-    await window.runCommand("View: Hide Panel");
+    await window.hidePanel();
     await startAfresh(window);
     await window.openFile("statistics.ts");
     await window.clickLens("Map in parallel", { line: 18 });

@@ -105,6 +105,11 @@ export class EditorWindow {
     return this.page.locator(".editor-group-container.active .codelens-decoration a").allInnerTexts();
   }
 
+  /** Gives editors the room of problems and terminals. */
+  async hidePanel(): Promise<void> {
+    if (await this.page.locator(".part.panel").isVisible()) await this.runCommand("View: Hide Panel");
+  }
+
   /** Shows the container with this title from the activity bar. */
   async showContainer(title: string): Promise<void> {
     const tab = this.page
