@@ -1,5 +1,5 @@
 import type { ClusterRecord } from "../../runtime/cluster/registry.ts";
-import type { AgentStatus, Cluster, EnvStatus, RunRecord } from "../../runtime/index.ts";
+import type { AgentStatus, EnvStatus, RunRecord } from "../../runtime/index.ts";
 import { hasEnded } from "../../runtime/protocol/runState.ts";
 import { messageOf } from "../../runtime/spec/errors.ts";
 import type { Farcall } from "../farcall.ts";
@@ -155,7 +155,7 @@ export class Following {
   #watchNodes(signal: AbortSignal): Disposable {
     const timer = setInterval(() => {
       if (!this.#isWatched()) return;
-      this.#lookAtStatus().then(
+      this.#lookAtCluster().then(
         () => signal.aborted || this.#onChange(),
         // Who follows the changes finds out as well.
         () => undefined,
@@ -229,17 +229,13 @@ export class Following {
     this.state.error = message;
   }
 
-  async #lookAtStatus(): Promise<Cluster> {
+  async #lookAtCluster(): Promise<void> {
     const cluster = await this.#farcall.cluster(this.state.name);
     this.state.status = await cluster.status();
-    if (this.state.status) this.#isKeptKnown = false;
-    return cluster;
-  }
-
-  async #lookAtCluster(): Promise<void> {
-    const cluster = await this.#lookAtStatus();
-    if (this.state.status) this.state.envs = (await cluster.envs.list({ start: false })) ?? this.state.envs;
-    else for (const env of this.state.envs) env.liveReplicas = 0;
+    if (this.state.status) {
+      this.#isKeptKnown = false;
+      this.state.envs = (await cluster.envs.list({ start: false })) ?? this.state.envs;
+    } else for (const env of this.state.envs) env.liveReplicas = 0;
   }
 
   #merge(changed: readonly RunRecord[]): void {
