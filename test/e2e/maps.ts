@@ -42,7 +42,7 @@ export const who = () => process.env["WHO"];
 export const size = (path: string, unit: string) => path.length + unit;
 `,
   "trickle.ts": `export async function* trickle() {
-  for (let i = 0; i < 500; i++) {
+  for (let i = 0; i < 2_000; i++) {
     ${hurry.pause(40)}
     yield i;
   }
@@ -51,9 +51,9 @@ export const size = (path: string, unit: string) => path.length + unit;
   "sent.ts": "export const sent = (n: number) => n * 2;\n",
   "docs/a.md": "a",
   "docs/deep/b.md": "b",
-  "slower.jsonl": lines(1_500),
+  "slower.jsonl": lines(4_000),
   "inputs.jsonl": lines(10_000),
-  "long.jsonl": lines(1_200),
+  "long.jsonl": lines(4_000),
   "bad.jsonl": '1\n2\n{"a": \n',
   "people.csv": "name,age\nAda,36\nGrace,85\n",
 };
@@ -152,7 +152,7 @@ export function mapTests(opened: OpenLab): void {
       await window.clickLens("Map in parallel", { line: 14 });
       const form = await LaunchForm.open(window, "Map slowly");
       await form.source(/^File:/, "slower.jsonl");
-      await form.waitForText(/1,500 inputs/);
+      await form.waitForText(/4,000 inputs/);
       await form.submit();
       const run = await RunPanel.open(window, "slowly");
       await until(
@@ -166,10 +166,10 @@ export function mapTests(opened: OpenLab): void {
       await again.waitForState(/running/);
       const { done } = await again.progress();
       expect(done).toBeGreaterThan(20);
-      expect(done).toBeLessThan(1_500);
+      expect(done).toBeLessThan(4_000);
       hurry.begin();
       await again.waitForState(/done/, 90_000);
-      expect(await again.progress()).toEqual({ done: 1_500, of: 1_500, failed: 0 });
+      expect(await again.progress()).toEqual({ done: 4_000, of: 4_000, failed: 0 });
     });
 
     it("is sent its other inputs after a reload in the middle, with the code as it was and no panel of its own", async () => {
@@ -189,13 +189,13 @@ export function mapTests(opened: OpenLab): void {
       await home.write("sent.ts", "export const sent = (n: number) => n * 3;\n");
       await window.reload();
       const { accepted, total } = await latest();
-      expect(accepted).toBeLessThan(500);
+      expect(accepted).toBeLessThan(2_000);
       expect(total).toBeNull();
       hurry.begin();
       const ended = await until(latest, ({ state }) => state === "done", 60_000);
-      expect(ended).toMatchObject({ id, done: 500, total: 500, failed: 0 });
-      const [last] = await (await cluster.runs.open(id)).pick([499]);
-      expect(last).toMatchObject({ value: 998 });
+      expect(ended).toMatchObject({ id, done: 2_000, total: 2_000, failed: 0 });
+      const [last] = await (await cluster.runs.open(id)).pick([1_999]);
+      expect(last).toMatchObject({ value: 3_998 });
       expect(await window.page.locator(".tab").count()).toBe(0);
     });
 
@@ -255,7 +255,7 @@ export function mapTests(opened: OpenLab): void {
       await window.clickLens("Map in parallel", { line: 14 });
       const form = await LaunchForm.open(window, "Map slowly");
       await form.source(/^File:/, "long.jsonl");
-      await form.waitForText(/1,200 inputs/);
+      await form.waitForText(/4,000 inputs/);
       await form.submit();
       const run = await RunPanel.open(window, "slowly");
       await until(
@@ -272,7 +272,7 @@ export function mapTests(opened: OpenLab): void {
       );
       hurry.begin();
       await run.waitForState(/done/, 90_000);
-      expect(await run.progress()).toEqual({ done: 1_200, of: 1_200, failed: 0 });
+      expect(await run.progress()).toEqual({ done: 4_000, of: 4_000, failed: 0 });
       expect(home.agentPid()).toBe(agent);
     });
 

@@ -17,7 +17,7 @@ const slow = `export async function slowly(n: number): Promise<number> {
   return n;
 }
 `;
-const inputs = Array.from({ length: 600 }, (_, i) => `${i}\n`).join("");
+const inputs = Array.from({ length: 1_600 }, (_, i) => `${i}\n`).join("");
 
 export function windowTests(opened: OpenLab): void {
   describe("workspaces", () => {
@@ -87,7 +87,7 @@ export function windowTests(opened: OpenLab): void {
       await window.clickLens("Map in parallel");
       const form = await LaunchForm.open(window, "Map slowly");
       await form.source(/^File:/, "inputs.jsonl");
-      await form.waitForText(/600 inputs/);
+      await form.waitForText(/1,600 inputs/);
       await form.submit();
       const run = await RunPanel.open(window, "slowly");
       await run.waitForState(/running/);
@@ -150,7 +150,7 @@ export function windowTests(opened: OpenLab): void {
       await window.openFile("slow.ts");
       await window.clickLens("Map in parallel");
       const form = await LaunchForm.open(window, "Map slowly");
-      await form.waitForText(/600 inputs/);
+      await form.waitForText(/1,600 inputs/);
       await form.submit();
       const run = await RunPanel.open(window, "slowly");
       await run.waitForState(/running/);
@@ -171,7 +171,7 @@ export function windowTests(opened: OpenLab): void {
       expect(await newest()).toMatchObject({ state: "running" });
       hurry.begin();
       const done = await until(newest, (record) => record?.state === "done", 60_000);
-      expect(done).toMatchObject({ done: 600 });
+      expect(done).toMatchObject({ done: 1_600 });
       await choose("Enable");
       await window.showContainer("Farcall");
       await until(
@@ -182,7 +182,7 @@ export function windowTests(opened: OpenLab): void {
       await window.view("Runs").click("slowly");
       const again = await RunPanel.open(window, "slowly");
       await again.waitForState(/done/);
-      expect(await again.progress()).toEqual({ done: 600, of: 600, failed: 0 });
+      expect(await again.progress()).toEqual({ done: 1_600, of: 1_600, failed: 0 });
     });
   });
 }

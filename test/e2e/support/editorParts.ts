@@ -11,6 +11,8 @@ interface Box {
 
 /** The first webview of a window takes long on a busy machine. */
 const waitMs = 90_000;
+/** For what is looked at again and again: it may have gone since it was found, and would be waited for. */
+const glanceMs = 1_000;
 
 export interface LensPlace {
   /** The line that the lens stands above. */

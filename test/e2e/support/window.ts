@@ -122,8 +122,7 @@ export class EditorWindow {
     await until(async () => {
       if (await isSelected()) return true;
       await tab.click();
-      await this.page.waitForTimeout(300);
-      return isSelected();
+      return until(isSelected, Boolean, answerMs).catch(() => false);
     }, Boolean);
   }
 
