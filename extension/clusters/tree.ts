@@ -2,7 +2,7 @@ import { release } from "node:os";
 import * as vscode from "vscode";
 import type { AgentStatus } from "../../runtime/index.ts";
 import type { Farcall } from "../farcall.ts";
-import type { ClusterState } from "../live.ts";
+import type { ClusterState } from "./following.ts";
 import { LiveTree } from "../liveTree.ts";
 import { agoText } from "../words.ts";
 import { conditionOf, offersOf } from "./condition.ts";

@@ -1,7 +1,7 @@
 import type { ClusterView } from "../../webview/messages.ts";
 import { conditionOf, offersOf } from "../clusters/condition.ts";
 import { nodesOf } from "../clusters/nodes.ts";
-import type { ClusterState } from "../live.ts";
+import type { ClusterState } from "../clusters/following.ts";
 
 /** A cluster as its panel shows it. */
 export function clusterView(state: ClusterState): ClusterView {

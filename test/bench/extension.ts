@@ -2,8 +2,7 @@ import { execFileSync } from "node:child_process";
 import { globSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { scanExports } from "../../extension/lenses/scanExports.ts";
-import { currentTarget } from "../../scripts/packaging/targets.ts";
-import { packageVsix } from "../../scripts/packaging/vsix.ts";
+import { installedExtension } from "../e2e/support/installedExtension.ts";
 import { Lab } from "../e2e/support/lab.ts";
 
 /** What the extension costs the editor. */
@@ -58,8 +57,8 @@ export function tableTimes(count: number): TableTime[] {
 
 /** What a real VS Code says that loading and activating the extension took, window by window. */
 export async function activationTimesMs(): Promise<number[]> {
-  const { path: vsix } = await packageVsix(currentTarget(), join(root, ".cache/bench"));
-  await using lab = await Lab.start({ vsix, files: { "f.ts": "export const f = (n: number) => n;\n" } });
+  const extensions = await installedExtension(join(root, ".cache/bench"));
+  await using lab = await Lab.start({ extensions, files: { "f.ts": "export const f = (n: number) => n;\n" } });
   const times: number[] = [];
   for (let i = 0; i < activations; i++) {
     const window = await lab.open();

@@ -14,18 +14,13 @@ const files = {
 };
 
 /** In a trusted folder lenses and envs are there long before. */
-const settledMs = 3_000;
+const settledMs = 2_000;
 
 describe("an untrusted folder", () => {
   const opened = useLab({ files, trust: false });
 
   it("runs nothing, bundles nothing and reads no settings until it is trusted", async () => {
     const { window, home } = opened;
-    const isAsked = await window.dialog.waitFor({ timeout: 5_000 }).then(
-      () => true,
-      () => false,
-    );
-    if (isAsked) await window.answerDialog(/No, I don't trust/);
     await window.openFile("evil.ts");
     await window.showContainer("Farcall");
     await window.view("Runs").pane.getByText("Nothing of this folder runs before you trust it.").waitFor();

@@ -5,6 +5,7 @@ import { nodesOf } from "../../extension/clusters/nodes.ts";
 import { clusterView } from "../../extension/panels/clusterView.ts";
 import type { ClusterRecord } from "../../runtime/cluster/registry.ts";
 import type { AgentStatus, NodeStatus } from "../../runtime/index.ts";
+import { clusterRecord } from "../support/clusterRecord.ts";
 
 /** How clusters are shown in the editor, out of what is known of them. */
 
@@ -17,11 +18,7 @@ function record(change: Partial<ClusterRecord> = {}): ClusterRecord {
     memoryMiB: 8_000,
     build: "b",
   };
-  return {
-    schema: 1,
-    name: "lab",
-    id: "0123456789ab",
-    provider: "ssh",
+  return clusterRecord({
     spec: { name: "lab", hosts: ["me@a", "me@b"], autostopMs: 600_000 },
     state: "up",
     nodes: [
@@ -30,10 +27,9 @@ function record(change: Partial<ClusterRecord> = {}): ClusterRecord {
     ],
     seats: [1],
     ports: { client: 1, cluster: 2 },
-    createdAtMs: 1,
     sinceMs: 5,
     ...change,
-  };
+  });
 }
 
 function nodeStatus(number: number): NodeStatus {

@@ -1,24 +1,10 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { Registered } from "../../extension/clusters/registered.ts";
-import { type ClusterRecord, Registry } from "../../runtime/cluster/registry.ts";
-
-const record = (name: string, change: Partial<ClusterRecord> = {}): ClusterRecord => ({
-  schema: 1,
-  name,
-  id: "0123456789ab",
-  provider: "ssh",
-  spec: { name, hosts: ["a"], autostopMs: null },
-  state: "launching",
-  nodes: [],
-  seats: [],
-  ports: null,
-  createdAtMs: 1,
-  sinceMs: 1,
-  ...change,
-});
+import { Registry } from "../../runtime/cluster/registry.ts";
+import { clusterRecord } from "../support/clusterRecord.ts";
 
 it("sees clusters that others make, change, damage and take down, and says when there is nothing new", async () => {
   const home = await mkdtemp(join(tmpdir(), "farcall-test-"));
@@ -27,7 +13,7 @@ it("sees clusters that others make, change, damage and take down, and says when 
     expect(registered.names).toEqual([]);
     await registered.look();
     const others = new Registry(home);
-    await others.change("lab", () => record("lab"));
+    await others.change("lab", () => clusterRecord());
     expect(await registered.look()).toBe(true);
     expect(registered.names).toEqual(["lab"]);
     expect(registered.of("lab").record?.state).toBe("launching");
@@ -35,7 +21,7 @@ it("sees clusters that others make, change, damage and take down, and says when 
     await others.change("lab", (before) => before && { ...before, state: "up" });
     expect(await registered.look()).toBe(true);
     expect(registered.of("lab").record?.state).toBe("up");
-    await others.change("big", () => record("big"));
+    await others.change("big", () => clusterRecord({ name: "big" }));
     await writeFile(join(home, "clusters/lab.json"), "{");
     await registered.look();
     expect(registered.names).toEqual(["big", "lab"]);
@@ -45,6 +31,12 @@ it("sees clusters that others make, change, damage and take down, and says when 
     expect(await registered.look()).toBe(true);
     expect(registered.names).toEqual(["lab"]);
     expect(registered.of("big")).toEqual({});
+    // Runs are kept of both, and one of them is there.
+    expect(registered.gone).toEqual([]);
+    for (const name of ["lab", "big"]) await mkdir(join(home, "mirror", name), { recursive: true });
+    await others.change("new", () => clusterRecord({ name: "new" }));
+    await registered.look();
+    expect(registered.gone).toEqual(["big"]);
   } finally {
     await rm(home, { recursive: true, force: true });
   }

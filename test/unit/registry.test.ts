@@ -4,25 +4,13 @@ import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type ClusterRecord, newClusterId, Registry } from "../../runtime/cluster/registry.ts";
+import { clusterRecord } from "../support/clusterRecord.ts";
 
 let home: string;
 beforeEach(() => void (home = mkdtempSync(join(tmpdir(), "farcall-registry-"))));
 afterEach(() => rmSync(home, { recursive: true, force: true }));
 
-const record = (change: Partial<ClusterRecord> = {}): ClusterRecord => ({
-  schema: 1,
-  name: "lab",
-  id: newClusterId(),
-  provider: "ssh",
-  spec: { name: "lab", hosts: ["me@a"], autostopMs: null },
-  state: "launching",
-  nodes: [],
-  seats: [],
-  ports: null,
-  createdAtMs: 1,
-  sinceMs: 1,
-  ...change,
-});
+const record = (change: Partial<ClusterRecord> = {}) => clusterRecord({ id: newClusterId(), ...change });
 const file = () => join(home, "clusters/lab.json");
 
 describe("the registry of clusters", () => {

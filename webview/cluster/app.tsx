@@ -1,11 +1,11 @@
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import * as v from "valibot";
-import { listen, PageState, post } from "../host.ts";
+import { PageState } from "../host.ts";
 import type { ClusterMetrics, ClusterView } from "../messages.ts";
-import { setTranslations, t } from "../text.ts";
+import { useStart } from "../start.ts";
+import { t } from "../text.ts";
 import { shown } from "../ui/format.ts";
-import { Icon } from "../ui/icon.tsx";
-import { setLocale } from "../ui/numbers.ts";
+import { Strip } from "../ui/strip.tsx";
 import { Header } from "./header.tsx";
 import { Node } from "./node.tsx";
 import { Replicas } from "./replicas.tsx";
@@ -18,36 +18,26 @@ const maxCharts = 24;
 
 /** The page of a cluster. */
 export function App() {
-  const [isStarted, setStarted] = useState(false);
   const [cluster, setCluster] = useState<ClusterView>();
   const [metrics, setMetrics] = useState<ReadonlyMap<number, ClusterMetrics>>(new Map());
-
-  useEffect(() => {
-    const stop = listen((message) => {
-      if (message.type === "start") {
-        setLocale(message.locale);
-        setTranslations(message.strings);
-        setStarted(true);
-      } else if (message.type === "cluster") {
-        pageState.update({ cluster: message.cluster.name });
-        setCluster(message.cluster);
-      } else if (message.type === "metrics") {
-        const { metrics: ofNode } = message;
-        setMetrics((before) => new Map(before).set(ofNode.node, ofNode));
-      }
-    });
-    post({ type: "ready" });
-    return stop;
-  }, []);
+  const isStarted = useStart((message) => {
+    if (message.type === "cluster") {
+      pageState.update({ cluster: message.cluster.name });
+      setCluster(message.cluster);
+    } else if (message.type === "metrics") {
+      const { metrics: ofNode } = message;
+      setMetrics((before) => new Map(before).set(ofNode.node, ofNode));
+    }
+  });
 
   if (!isStarted || !cluster) return <main class="cluster-page" />;
   const { nodes, warnings, problem } = cluster;
   return (
     <main class="cluster-page">
       <Header cluster={cluster} />
-      {problem !== "" && <Strip text={problem} />}
+      {problem !== "" && <Warning text={problem} />}
       {warnings.map((warning) => (
-        <Strip key={warning} text={warning} />
+        <Warning key={warning} text={warning} />
       ))}
       <section aria-label={t("Nodes")}>
         <h2>{t("Nodes")}</h2>
@@ -70,11 +60,6 @@ export function App() {
 
 const maxStripChars = 2_000;
 
-function Strip({ text }: { text: string }) {
-  return (
-    <div class="strip warning" role="status">
-      <Icon name="warning" label={t("Warning")} />
-      <p class="message">{shown(text, maxStripChars)}</p>
-    </div>
-  );
+function Warning({ text }: { text: string }) {
+  return <Strip tone="warning" role="status" label={t("Warning")} text={shown(text, maxStripChars)} />;
 }

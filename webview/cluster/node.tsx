@@ -3,7 +3,7 @@ import { post } from "../host.ts";
 import type { ClusterMetrics, ClusterNode } from "../messages.ts";
 import { counted, t } from "../text.ts";
 import { Chart } from "../ui/chart.tsx";
-import { formatDuration, formatPercent, shown } from "../ui/format.ts";
+import { formatPercent, formatTick, shown } from "../ui/format.ts";
 import { Icon } from "../ui/icon.tsx";
 import { formatNumber } from "../ui/numbers.ts";
 import { Button } from "../ui/toolkit.ts";
@@ -56,6 +56,8 @@ export function Node({ node, isUp, metrics }: NodeProps) {
 function Charts({ node, metrics }: { node: ClusterNode; metrics: ClusterMetrics }) {
   const { cpuShares, usedMiB, stepMs } = metrics;
   const seconds = useMemo(() => cpuShares.map((_, at) => ((at - cpuShares.length + 1) * stepMs) / 1_000), [metrics]);
+  // Ticks are to be whole GiB.
+  const usedGiB = useMemo(() => usedMiB.map(inGiB), [metrics]);
   const name = shown(node.host, 200);
   const cpuNow = cpuShares.at(-1) ?? 0;
   const memoryNow = usedMiB.at(-1) ?? 0;
@@ -80,10 +82,10 @@ function Charts({ node, metrics }: { node: ClusterNode; metrics: ClusterMetrics 
         <Chart
           label={t("{0}: {1}", name, memoryText)}
           seconds={seconds}
-          series={[{ label: t("Memory"), values: usedMiB, colour: "charts-purple" }]}
+          series={[{ label: t("Memory"), values: usedGiB, colour: "charts-purple" }]}
           formatX={agoText}
-          formatY={formatGiB}
-          {...(node.memoryMiB === null ? {} : { maxY: Math.max(1, node.memoryMiB) })}
+          formatY={gibText}
+          {...(node.memoryMiB === null ? {} : { maxY: Math.max(0.1, inGiB(node.memoryMiB)) })}
           heightPx={heightPx}
         />
       </figure>
@@ -106,11 +108,19 @@ function nowText({ memoryMiB }: ClusterNode, { cpuShare, usedMiB }: { cpuShare: 
 }
 
 function agoText(seconds: number): string {
-  return seconds >= 0 ? t("now") : t("−{0}", formatDuration(-seconds * 1_000));
+  return seconds >= 0 ? t("now") : t("−{0}", formatTick(-seconds));
 }
 
 function formatGiB(MiB: number): string {
-  return t("{0} GiB", formatNumber(MiB / 1_024, { maximumFractionDigits: 1 }));
+  return gibText(inGiB(MiB));
+}
+
+function gibText(GiB: number): string {
+  return t("{0} GiB", formatNumber(GiB, { maximumFractionDigits: 1 }));
+}
+
+function inGiB(MiB: number): number {
+  return MiB / 1_024;
 }
 
 function highest(values: readonly number[]): number {

@@ -3,7 +3,7 @@ import { listen, post } from "../host.ts";
 import { type LaunchForm, maxTextChars } from "../messages.ts";
 import { t } from "../text.ts";
 import { shown } from "../ui/format.ts";
-import { Icon } from "../ui/icon.tsx";
+import { Strip } from "../ui/strip.tsx";
 import { Button, Dropdown, focusControl } from "../ui/toolkit.ts";
 import { CallFields } from "./callFields.tsx";
 import { type MapOptionName, optionProblem, problemOf } from "./check.ts";
@@ -107,12 +107,7 @@ export function Form({ form }: { form: LaunchForm }) {
         <p class="faint">{shown(form.file, 500)}</p>
         <p class="signature">{shown(form.signature, 2_000)}</p>
         {form.doc !== "" && <p class="doc">{shown(form.doc, 5_000)}</p>}
-        {form.warning !== "" && (
-          <div class="strip warning" role="note">
-            <Icon name="warning" />
-            <p class="message">{shown(form.warning, 2_000)}</p>
-          </div>
-        )}
+        {form.warning !== "" && <Strip tone="warning" role="note" text={shown(form.warning, 2_000)} />}
       </div>
       {isMap ? (
         <>
@@ -166,14 +161,7 @@ export function Form({ form }: { form: LaunchForm }) {
           </FieldFrame>
         )}
       </section>
-      <div role="alert">
-        {refused && !isAtField && (
-          <div class="strip error">
-            <Icon name="error" />
-            <p class="message">{shown(refused.message, 5_000)}</p>
-          </div>
-        )}
-      </div>
+      <div role="alert">{refused && !isAtField && <Strip tone="error" text={shown(refused.message, 5_000)} />}</div>
       <div class="buttons">
         <Button
           look="primary"

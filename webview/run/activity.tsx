@@ -2,7 +2,7 @@ import { useMemo } from "preact/hooks";
 import type { TimelineData } from "../messages.ts";
 import { t } from "../text.ts";
 import { Chart } from "../ui/chart.tsx";
-import { formatDuration, formatPercent, formatRate } from "../ui/format.ts";
+import { formatDuration, formatTick, formatPercent, formatRate } from "../ui/format.ts";
 import { formatCount } from "../ui/numbers.ts";
 import { HeatStrip } from "../ui/heatStrip.tsx";
 import { useKeptScroll } from "./keptScroll.ts";
@@ -45,7 +45,7 @@ function Drawn({ timeline }: { timeline: TimelineData }) {
           { label: t("Done"), values: drawn.rates, colour: "charts-blue" },
           { label: t("Failed"), values: drawn.failedRates, colour: "charts-red", dashed: true },
         ]}
-        formatX={(seconds) => formatDuration(seconds * 1_000)}
+        formatX={formatTick}
         formatY={(value) => formatCount(value)}
       />
       <p class="faint">{summary}</p>

@@ -1,9 +1,9 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import { listen, post } from "../host.ts";
 import type { ConnectionProblem, FailureGroup, RunHeader, TimelineData, TreeNode } from "../messages.ts";
-import { t, setTranslations } from "../text.ts";
+import { useStart } from "../start.ts";
+import { t } from "../text.ts";
 import { Announcer } from "../ui/announcer.tsx";
-import { formatCount, setLocale } from "../ui/numbers.ts";
+import { formatCount } from "../ui/numbers.ts";
 import { type Tab, Tabs } from "../ui/toolkit.ts";
 import { Activity } from "./activity.tsx";
 import { CallResult } from "./callResult.tsx";
@@ -22,7 +22,6 @@ const logs = new LogStore(pageState.value.logFilter);
 
 /** The page of a run. */
 export function App() {
-  const [isStarted, setStarted] = useState(false);
   const [problem, setProblem] = useState<ConnectionProblem | null>(null);
   const [run, setRun] = useState<RunHeader>();
   const [canRepeat, setCanRepeat] = useState(false);
@@ -36,38 +35,29 @@ export function App() {
   const [tab, setTab] = useState(pageState.value.tab);
   const [wanted, setWanted] = useState<{ index: number }>();
 
-  useEffect(() => {
-    const stop = listen((message) => {
-      switch (message.type) {
-        case "start":
-          setLocale(message.locale);
-          setTranslations(message.strings);
-          setStarted(true);
-          break;
-        case "connection":
-          // Kept at once: a window that is closed before anything is known of the run must find its panel again.
-          pageState.update({ run: message.run, cluster: message.cluster });
-          setProblem(message.problem);
-          break;
-        case "run":
-          setRun(message.run);
-          setCanRepeat(message.canRepeat);
-          break;
-        case "timeline":
-          setTimeline(message.timeline);
-          break;
-        case "failures":
-          setFailures({ groups: message.groups, more: message.more, others: message.others });
-          break;
-        case "result":
-          setRoot(message.root);
-          break;
-        default:
-      }
-    });
-    post({ type: "ready" });
-    return stop;
-  }, []);
+  const isStarted = useStart((message) => {
+    switch (message.type) {
+      case "connection":
+        // Kept at once: a window that is closed before anything is known of the run must find its panel again.
+        pageState.update({ run: message.run, cluster: message.cluster });
+        setProblem(message.problem);
+        break;
+      case "run":
+        setRun(message.run);
+        setCanRepeat(message.canRepeat);
+        break;
+      case "timeline":
+        setTimeline(message.timeline);
+        break;
+      case "failures":
+        setFailures({ groups: message.groups, more: message.more, others: message.others });
+        break;
+      case "result":
+        setRoot(message.root);
+        break;
+      default:
+    }
+  });
 
   // Rows that could not be had while the cluster was away are asked for again.
   const progress =

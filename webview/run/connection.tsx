@@ -2,7 +2,7 @@ import { post } from "../host.ts";
 import type { ConnectionProblem } from "../messages.ts";
 import { t } from "../text.ts";
 import { shown } from "../ui/format.ts";
-import { Icon } from "../ui/icon.tsx";
+import { Strip } from "../ui/strip.tsx";
 import { Button } from "../ui/toolkit.ts";
 
 const maxProblemChars = 2_000;
@@ -12,12 +12,13 @@ export function Connection({ problem, isKnown }: { problem: ConnectionProblem; i
   const { action, note } = problem;
   const shownNow = note ?? (isKnown ? t("What is shown is what was last known.") : null);
   return (
-    <div class="strip warning connection" role="status">
-      <Icon name="warning" />
-      <div>
-        <p class="message">{shown(problem.text, maxProblemChars)}</p>
-        {shownNow !== null && <p class="hint">{shown(shownNow, maxProblemChars)}</p>}
-      </div>
+    <Strip
+      tone="warning"
+      role="status"
+      class="connection"
+      text={shown(problem.text, maxProblemChars)}
+      hint={shownNow && shown(shownNow, maxProblemChars)}
+    >
       {action !== null && (
         <Button
           label={action === "start" ? t("Start cluster") : t("Retry")}
@@ -25,6 +26,6 @@ export function Connection({ problem, isKnown }: { problem: ConnectionProblem; i
           onPress={() => post({ type: "connect", start: action === "start" })}
         />
       )}
-    </div>
+    </Strip>
   );
 }

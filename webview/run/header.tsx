@@ -6,6 +6,7 @@ import { formatDollars, formatDuration, formatPercent, formatRate, shown } from 
 import { formatCount } from "../ui/numbers.ts";
 import { useNow } from "../ui/hooks.ts";
 import { Icon } from "../ui/icon.tsx";
+import { Strip } from "../ui/strip.tsx";
 import { Button } from "../ui/toolkit.ts";
 import { isLive, stateIcon, stateText } from "./states.ts";
 
@@ -29,13 +30,12 @@ export function Header({ run, canRepeat }: { run: RunHeader; canRepeat: boolean 
       {isMap && <Progress run={run} />}
       <RunFacts run={run} />
       {run.error !== null && (
-        <div class="strip error">
-          <Icon name="error" label={t("Error")} />
-          <div>
-            <p class="message">{shown(run.error.message, maxErrorChars)}</p>
-            {run.error.hint !== null && <p class="hint">{shown(run.error.hint, maxErrorChars)}</p>}
-          </div>
-        </div>
+        <Strip
+          tone="error"
+          label={t("Error")}
+          text={shown(run.error.message, maxErrorChars)}
+          hint={run.error.hint && shown(run.error.hint, maxErrorChars)}
+        />
       )}
     </header>
   );

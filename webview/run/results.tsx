@@ -4,7 +4,7 @@ import { defaultView, type ResultView, type RunHeader } from "../messages.ts";
 import { t } from "../text.ts";
 import { formatPercent, shown } from "../ui/format.ts";
 import { useObservable } from "../ui/hooks.ts";
-import { Icon } from "../ui/icon.tsx";
+import { Strip } from "../ui/strip.tsx";
 import { Button, Checkbox, TextField } from "../ui/toolkit.ts";
 import type { ListHandle } from "../ui/virtualList.tsx";
 import { Detail } from "./detail.tsx";
@@ -167,12 +167,10 @@ function Toolbar({ view, onChange }: { view: ResultView; onChange: (change: Part
 
 function Problem({ text, onRetry }: { text: string; onRetry: () => void }) {
   return (
-    <div class="strip error" role="alert">
-      <Icon name="error" />
-      <p class="message">{t("The results cannot be read: {0}", shown(text, maxProblemChars))}</p>
+    <Strip tone="error" role="alert" text={t("The results cannot be read: {0}", shown(text, maxProblemChars))}>
       <span class="space" />
       <Button label={t("Try again")} icon="refresh" onPress={onRetry} />
-    </div>
+    </Strip>
   );
 }
 

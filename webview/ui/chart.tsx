@@ -1,7 +1,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
-import { onThemeChange, themeColour } from "./theme.ts";
+import { isHighContrast, onThemeChange, themeColour } from "./theme.ts";
 
 /** Lines over time in the editor's colours. What they show must also stand in words, given as `label`. */
 interface Series {
@@ -29,6 +29,13 @@ export interface ChartProps {
 const usualHeightPx = 200;
 /** Room for the numbers at the left. */
 const chartLeftPx = 64;
+/** And for one at the bottom. */
+const tickPx = 70;
+/** Seconds between ticks. */
+const tickSteps = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30].concat(
+  [1, 2, 3, 5, 10, 15, 30].map((minutes) => minutes * 60),
+  [1, 2, 6, 12, 24, 48, 168].map((hours) => hours * 3_600),
+);
 
 export function Chart({ label, seconds, series, formatX, formatY, maxY, heightPx = usualHeightPx }: ChartProps) {
   const element = useRef<HTMLDivElement>(null);
@@ -79,7 +86,9 @@ function options({
   maxY: number | undefined;
 }): uPlot.Options {
   const text = themeColour("foreground", "#888888");
-  const grid = { stroke: themeColour("widget-border", "#88888844"), width: 1 };
+  // Borders of high contrast would be louder than what is drawn over them.
+  const dash = isHighContrast() ? { dash: [1, 4] } : {};
+  const grid = { stroke: themeColour("widget-border", "#88888844"), width: 1, ...dash };
   const { fontFamily } = getComputedStyle(document.body);
   const axis = { stroke: text, font: `11px ${fontFamily}`, grid, ticks: { ...grid, size: 4 } };
   return {
@@ -89,7 +98,7 @@ function options({
     cursor: { show: false },
     scales: { x: { time: false }, y: { range: (_, __, max) => [0, maxY ?? Math.max(1, max * 1.1)] } },
     axes: [
-      { ...axis, size: 28, values: (_, ticks) => ticks.map(formatX) },
+      { ...axis, size: 28, space: tickPx, incrs: tickSteps, values: (_, ticks) => ticks.map(formatX) },
       { ...axis, size: chartLeftPx, values: (_, ticks) => ticks.map(formatY) },
     ],
     series: [

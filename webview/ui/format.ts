@@ -35,6 +35,13 @@ export function formatDuration(ms: number): string {
   return minutes > 0 ? t("{0} min {1} s", minutes, seconds % 60) : t("{0} s", seconds);
 }
 
+/** A time on an axis: `30 s`, `5 min`, `1 min 30 s`, `2 h`. */
+export function formatTick(seconds: number): string {
+  if (seconds === 0) return t("{0} s", 0);
+  if (seconds % 3_600 === 0) return t("{0} h", formatNumber(seconds / 3_600));
+  return seconds % 60 === 0 && seconds < 3_600 ? t("{0} min", seconds / 60) : formatDuration(seconds * 1_000);
+}
+
 export function formatBytes(bytes: number): string {
   const format = (value: number) => formatNumber(value, { maximumFractionDigits: 1 });
   if (bytes < 1_024) return t("{0} B", format(bytes));

@@ -63,7 +63,7 @@ export class CodeServer implements AsyncDisposable {
   }
 
   /** Installs a packed extension into a profile, before a server uses it. */
-  static async installExtension(vsix: string, options: CodeServerOptions): Promise<void> {
+  static async installExtension(vsix: string, options: Omit<CodeServerOptions, "trust">): Promise<void> {
     const child = spawn(
       process.execPath,
       [await ensureCodeServer(), ...profile(options), "--install-extension", vsix, "--force"],
@@ -127,7 +127,7 @@ export class CodeServer implements AsyncDisposable {
   }
 }
 
-function profile({ userDataDir, extensionsDir }: CodeServerOptions): string[] {
+function profile({ userDataDir, extensionsDir }: Pick<CodeServerOptions, "userDataDir" | "extensionsDir">): string[] {
   return [
     `--config=${join(userDataDir, "config.yaml")}`,
     `--user-data-dir=${userDataDir}`,
@@ -136,7 +136,7 @@ function profile({ userDataDir, extensionsDir }: CodeServerOptions): string[] {
 }
 
 /** Without what a surrounding editor, test or Farcall has set; its own files go into the profile. */
-function environment({ home, userDataDir, variables }: CodeServerOptions): NodeJS.ProcessEnv {
+function environment({ home, userDataDir, variables }: Omit<CodeServerOptions, "trust">): NodeJS.ProcessEnv {
   const inherited = Object.entries(process.env).filter(
     ([name]) =>
       !/^(VITEST|FARCALL|VSCODE|CODE_SERVER|NODE_OPTIONS|NODE_ENV|PASSWORD|HASHED_PASSWORD|PORT|npm_)/.test(name),

@@ -11,6 +11,8 @@ interface Box {
 
 /** The first webview of a window takes long on a busy machine. */
 const waitMs = 90_000;
+/** For what is looked at again and again: it may have gone since it was found, and would be waited for. */
+const glanceMs = 1_000;
 
 export interface LensPlace {
   /** The line that the lens stands above. */
@@ -60,14 +62,18 @@ export async function findWebview(page: Page, title: string): Promise<Frame> {
   return found;
 }
 
-/** Webviews lie over the window, not in the editor they belong to. */
-export async function documentWithin(page: Page, area: Locator): Promise<Frame | undefined> {
+/** Webviews lie over the window, not in the editor they belong to. Undefined also for one that goes while it is looked at. */
+export function documentWithin(page: Page, area: Locator): Promise<Frame | undefined> {
+  return findDocument(page, area).catch(() => undefined);
+}
+
+async function findDocument(page: Page, area: Locator): Promise<Frame | undefined> {
   const outside = await boxOf(area);
   if (!outside) return undefined;
   for (const frame of await page.locator("iframe.webview:visible").all()) {
     const box = await boxOf(frame);
     if (!box || !within(outside, box)) continue;
-    const outer = await (await frame.elementHandle())?.contentFrame();
+    const outer = await (await frame.elementHandle({ timeout: glanceMs }))?.contentFrame();
     const inner = await (await outer?.$("#active-frame"))?.contentFrame();
     if (inner && (await inner.evaluate<string>("document.readyState").catch(() => "")) === "complete") return inner;
   }
@@ -80,5 +86,5 @@ function within(outside: Box, inside: Box): boolean {
 }
 
 function boxOf(locator: Locator): Promise<Box | null> {
-  return locator.boundingBox({ timeout: 1_000 }).catch(() => null);
+  return locator.boundingBox({ timeout: glanceMs }).catch(() => null);
 }

@@ -2,17 +2,16 @@ import { spawnSync } from "node:child_process";
 import { existsSync, globSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { TestProject } from "vitest/node";
-import { currentTarget } from "../../../scripts/packaging/targets.ts";
-import { packageVsix } from "../../../scripts/packaging/vsix.ts";
 import { ensureChromium, ensureCodeServer } from "./install.ts";
+import { installedExtension } from "./installedExtension.ts";
 
 const root = join(import.meta.dirname, "../../..");
 const sources = ["{runtime,extension,webview}/**", "scripts/build.ts", "package.json"];
 
 declare module "vitest" {
   interface ProvidedContext {
-    /** The packed extension for this computer. */
-    vsix: string;
+    /** The folder with the packed extension as it was installed. */
+    extensions: string;
   }
 }
 
@@ -21,8 +20,7 @@ export default async function setUp(project: TestProject): Promise<void> {
   await ensureChromium();
   await ensureCodeServer();
   buildIfNeeded();
-  const { path } = await packageVsix(currentTarget(), join(root, ".cache/e2e"));
-  project.provide("vsix", path);
+  project.provide("extensions", await installedExtension(join(root, ".cache/e2e")));
 }
 
 /** Builds only: a run of tests must never install packages under the feet of the tests, as the npm scripts may. */

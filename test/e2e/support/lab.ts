@@ -1,4 +1,4 @@
-import { mkdir, readFile } from "node:fs/promises";
+import { cp, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type BrowserContext, chromium } from "playwright-core";
 import { TestHome } from "../../support/home.ts";
@@ -7,8 +7,8 @@ import { ensureChromium } from "./install.ts";
 import { EditorWindow } from "./window.ts";
 
 export interface LabOptions {
-  /** The packed extension. */
-  vsix: string;
+  /** The folder with the extension as it was installed, of which this lab has a copy. */
+  extensions: string;
   /** The project's files, by path. */
   files?: Record<string, string>;
   /** Whether the project is trusted. Default true. */
@@ -47,7 +47,14 @@ export class Lab implements AsyncDisposable {
     this.#opened = opened;
   }
 
-  static async start({ vsix, files = {}, trust = true, settings, variables, scale = 1 }: LabOptions): Promise<Lab> {
+  static async start({
+    extensions,
+    files = {},
+    trust = true,
+    settings,
+    variables,
+    scale = 1,
+  }: LabOptions): Promise<Lab> {
     await using opened = new AsyncDisposableStack();
     const home = opened.use(await TestHome.create());
     for (const [name, text] of Object.entries(files)) await home.write(name, text);
@@ -63,8 +70,7 @@ export class Lab implements AsyncDisposable {
       ...(settings && { settings }),
       ...(variables && { variables }),
     };
-    await mkdir(options.extensionsDir, { recursive: true });
-    await CodeServer.installExtension(vsix, options);
+    await cp(extensions, options.extensionsDir, { recursive: true });
     const server = opened.use(await CodeServer.start(options));
     const browser = await chromium.launch({
       executablePath: await ensureChromium(),

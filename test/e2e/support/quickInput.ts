@@ -54,7 +54,9 @@ export class QuickInput {
   }
 
   get field(): Locator {
-    return this.box.locator("input[type=text]:visible, .quick-input-filter input:visible").first();
+    return this.box
+      .locator("input[type=text]:visible, input[type=password]:visible, .quick-input-filter input:visible")
+      .first();
   }
 
   /** Waits until it asks what its title, prompt or placeholder says. */

@@ -53,7 +53,7 @@ export const scenes: Record<string, (window: EditorWindow) => Promise<void>> = {
     await window.problems(/reading 'reduce'/);
   },
   "launch-map": async (window) => {
-    await window.runCommand("View: Hide Panel");
+    await window.hidePanel();
     await startAfresh(window);
     await window.openFile("statistics.ts");
     await window.clickLens("Map in parallel", { line: 18 });
@@ -108,6 +108,19 @@ export const scenes: Record<string, (window: EditorWindow) => Promise<void>> = {
     await window.view("Clusters").click("local");
     const panel = await ClusterPanel.open(window, "local");
     await panel.waitForCharts(2);
+  },
+};
+
+/** Those with a cluster `lab` of two machines, which is up and has worked. They come behind the others. */
+export const machineScenes: typeof scenes = {
+  machines: async (window) => {
+    await closeEditors(window);
+    await window.showContainer("Farcall");
+    const clusters = window.view("Clusters");
+    await clusters.expand("lab");
+    await clusters.click("lab");
+    const panel = await ClusterPanel.open(window, "lab");
+    await panel.waitForCharts(4);
   },
 };
 

@@ -16,12 +16,12 @@ export interface OpenLab {
 }
 
 /** A lab for the tests of a file. To be called where tests are described, not in one. */
-export function useLab(options: Omit<LabOptions, "vsix"> = {}): OpenLab {
+export function useLab(options: Omit<LabOptions, "extensions"> = {}): OpenLab {
   let lab: Lab | undefined;
   let window: EditorWindow | undefined;
 
   beforeAll(async () => {
-    lab = await Lab.start({ vsix: inject("vsix"), ...options });
+    lab = await Lab.start({ extensions: inject("extensions"), ...options });
     window = await lab.open();
   });
   afterEach(async ({ task }) => {

@@ -17,6 +17,7 @@ export const themes = {
 export type Theme = keyof typeof themes;
 
 const waitMs = 45_000;
+const answerMs = 3_000;
 
 /** A window of VS Code in a browser, for tests that do what a person does. Everything waits for what it needs. */
 export class EditorWindow {
@@ -104,6 +105,11 @@ export class EditorWindow {
     return this.page.locator(".editor-group-container.active .codelens-decoration a").allInnerTexts();
   }
 
+  /** Gives editors the room of problems and terminals. */
+  async hidePanel(): Promise<void> {
+    if (await this.page.locator(".part.panel").isVisible()) await this.runCommand("View: Hide Panel");
+  }
+
   /** Shows the container with this title from the activity bar. */
   async showContainer(title: string): Promise<void> {
     const tab = this.page
@@ -111,7 +117,13 @@ export class EditorWindow {
       .filter({ has: this.page.locator(`a[aria-label^="${title}"]`) })
       .first();
     await tab.waitFor();
-    if ((await tab.getAttribute("aria-selected")) !== "true") await tab.click();
+    const isSelected = async () => (await tab.getAttribute("aria-selected")) === "true";
+    // A window that was just loaded may be about to show it, and a click then hides it.
+    await until(async () => {
+      if (await isSelected()) return true;
+      await tab.click();
+      return until(isSelected, Boolean, answerMs).catch(() => false);
+    }, Boolean);
   }
 
   view(name: string): TreeView {
@@ -147,8 +159,16 @@ export class EditorWindow {
     return this.page.locator(".notification-toast .notification-list-item-message").allInnerTexts();
   }
 
+  /** A click can fall beside one that moves because another goes away. */
   async answerNotification(text: string | RegExp, button: string): Promise<void> {
-    await this.notification(text).getByRole("button", { name: button, exact: true }).click();
+    const notification = this.notification(text);
+    await notification.waitFor();
+    const isAnswered = async () => {
+      await notification.getByRole("button", { name: button, exact: true }).click({ timeout: answerMs });
+      await notification.waitFor({ state: "hidden", timeout: answerMs });
+      return true;
+    };
+    await until(() => isAnswered().catch(() => notification.isHidden()), Boolean);
   }
 
   /** The dialog in the middle of the window, which waits for an answer. */

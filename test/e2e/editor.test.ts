@@ -1,8 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { until } from "../support/home.ts";
+import { RunPanel } from "./support/panels.ts";
 import { useLab } from "./support/useLab.ts";
 
-/** Lenses and what stands for them in menus and the palette, over files good and bad. */
+/**
+ * What stands in editors: lenses and what stands for them in menus and the palette, over files good and bad, and the
+ * marks of failed runs.
+ */
 
 const manyLines = Array.from(
   { length: 5_000 },
@@ -28,10 +32,27 @@ export const value = 3;
   "huge.ts": manyLines,
   "min.js": `export function m(a){return a}${";m(1)".repeat(20_000)}\n`,
   "none.ts": "const inner = () => 1;\ninner();\n",
+  "src/words.ts": "/** Doubles. */\nexport function double(x: number): number {\n  return 2 * x;\n}\n",
+  "fails.ts": `export function first(): number {
+  throw new RangeError("first went wrong");
+}
+
+export function second(): number {
+  throw new RangeError("second went wrong");
+}
+`,
 };
 
+const opened = useLab({ files, settings: { "farcall.afterLaunch": "notification" } });
+
 describe("lenses", () => {
-  const opened = useLab({ files });
+  it("are there once the packed extension is installed", async () => {
+    const { window } = opened;
+    await window.openFile("src/words.ts");
+    await window.waitForLens("Run remotely", { line: 2 });
+    expect(await window.lenses()).toContain("Run remotely");
+    expect(await window.notifications()).toEqual([]);
+  });
 
   it("stand above every form of exported function, with a map where there is something to map", async () => {
     const { window } = opened;
@@ -70,7 +91,7 @@ describe("lenses", () => {
     for (const name of ["types.d.ts", "min.js", "none.ts"]) {
       await window.openFile(name);
       // Nothing can be waited for: the lenses of another file have come and gone by the time this one is asked.
-      await window.page.waitForTimeout(1_500);
+      await window.page.waitForTimeout(1_000);
       expect(await window.lenses(), name).toEqual([]);
     }
   });
@@ -116,5 +137,42 @@ describe("lenses", () => {
     await page.locator(".editor-group-container.active .view-line").first().click({ button: "right" });
     await page.locator(".monaco-menu .action-label", { hasText: "Map Function in Parallel" }).first().waitFor();
     await page.keyboard.press("Escape");
+  });
+});
+
+describe("a failed run", () => {
+  it("is marked without a panel, beside the marks of other functions, and a later window leaves it alone", async () => {
+    const { lab, window } = opened;
+    await window.openFile("fails.ts");
+    await window.clickLens("Run remotely", { line: 1 });
+    const problems = async (containing: RegExp) => (await window.problems(containing)).join("\n");
+    expect(await problems(/first went wrong/)).not.toContain("second");
+    await window.clickLens("Run remotely", { line: 5 });
+    expect(await problems(/second went wrong/)).toContain("first went wrong");
+    // The older of the two runs again: the other stays marked meanwhile and after.
+    await window.openFile("fails.ts");
+    await window.clickLens("Run remotely", { line: 1 });
+    expect(await problems(/first went wrong/)).toContain("second went wrong");
+    const other = await lab.open();
+    await other.openFile("fails.ts");
+    await other.showContainer("Farcall");
+    await until(
+      () => other.view("Runs").rows(),
+      (rows) => rows.length === 3,
+    );
+    await other.view("Runs").click(/first/);
+    await other.runCommand("Problems: Focus on Problems View");
+    await other.page.getByText("No problems have been detected in the workspace.").waitFor();
+    await other.page.close();
+  });
+
+  it("is told of where runs are not shown in panels, with a way to its panel", async () => {
+    const { window } = opened;
+    await window.runCommand("Notifications: Clear All Notifications");
+    await window.openFile("fails.ts");
+    await window.clickLens("Run remotely", { line: 5 });
+    expect(await window.waitForNotification(/second failed/)).toMatch(/second went wrong/);
+    await window.answerNotification(/second failed/, "Open Run");
+    await (await RunPanel.open(window, "second")).waitForState(/failed/);
   });
 });
