@@ -9,7 +9,10 @@ export default defineConfig({
     reporters: ["default", "./test/support/closingLine.ts"],
     pool: "forks",
     maxWorkers: 1,
-    testTimeout: 120_000,
+    // Longer than all that the invariants wait for, so that a failure says which of it did not come.
+    testTimeout: 240_000,
+    // Where nobody can try again by hand. What passed only then is named at the end.
+    retry: process.env["CI"] ? 1 : 0,
     hookTimeout: 60_000,
   },
 });

@@ -5,7 +5,7 @@ import type { Chunk, Lease, MapQueue, NewChunk, ResultRange } from "../queue/map
 import { FarcallError } from "../spec/errors.ts";
 import type { RunId } from "../spec/names.ts";
 import { aftermath } from "./aftermath.ts";
-import { remainder, splitFront } from "./chunks.ts";
+import { piece, remainder, splitFront } from "./chunks.ts";
 import type { OutcomeCache } from "./outcomeCache.ts";
 import type { Pool, Slot, Workload } from "./pool.ts";
 
@@ -30,6 +30,8 @@ export interface FeedHost {
   onFirstError(): void;
   /** The map cannot go on. */
   onFailed(error: FarcallError): void;
+  /** Whether another node is at work on the map. */
+  othersWork(): boolean;
 }
 
 const targetMs = 100;
@@ -48,6 +50,8 @@ const extendEveryMs = leaseMs / 3;
 /** Over the item timeout, for the worker's own timer to act first. */
 const overtimeMs = 500;
 const cancelGraceMs = 2_000;
+/** Between no worker of this node staying alive and trying again, when others get on with the map. */
+const restMs = 10_000;
 
 interface Slice {
   lease: Lease;
@@ -71,9 +75,12 @@ export class Feed implements Workload {
   /** Milliseconds one input takes one replica, once measured. */
   #itemMs: number | undefined;
   #splitting = 0;
+  #hasProbed = false;
   #overdueCheckedAtMs = performance.now();
   #waiters: (() => void)[] = [];
   #failedOnce = false;
+  /** Leaves the work to other nodes for a while. */
+  #rests = false;
   /** For replicas that have slices of this map: since when, on the monotonic clock. */
   readonly #busySinceMs = new Map<number, number>();
   #busyMs = new Map<number, number>();
@@ -109,7 +116,7 @@ export class Feed implements Workload {
   }
 
   get #wantedLeases(): number {
-    return 2 * this.maxReplicas;
+    return this.#rests ? 0 : 2 * this.maxReplicas;
   }
 
   get maxReplicas(): number {
@@ -180,20 +187,28 @@ export class Feed implements Workload {
     if (slot.slices.size === 0 && this.replicas >= this.maxReplicas) return "none";
     if (slot.slices.size > 0 && this.#isFull(slot, heldMs)) return "none";
     const { count } = lease.chunk;
-    if (this.#itemMs === undefined && count > 1) {
-      if (this.#slices.size > 0 || this.#splitting > 0) return "none";
-      this.#buffer.shift();
-      void this.#split(lease, 1, Math.min(count - 1, maxProbes, this.maxReplicas * this.#concurrency));
-      return "given";
-    }
+    const isUnknown = this.#itemMs === undefined && count > 1;
+    if (isUnknown && (this.#slices.size > 0 || this.#splitting > 0)) return "none";
     const suits = this.#suitableCount();
     this.#buffer.shift();
     const known = this.#spec.options.cache ? this.#knownOutcomes(lease.chunk) : [];
     if (known.length > 0) void this.#settleKnown(lease, known);
+    else if (isUnknown) this.#probe(lease, slot);
     else if (count > 2 * suits) void this.#split(lease, suits, slicesPerSplit);
     else void this.#work(lease, slot, (this.#itemMs ?? targetMs) * count);
     void this.#fill();
     return "given";
+  }
+
+  /**
+   * Once, single inputs are sent ahead, for all replicas that there are. They come again behind all other children that
+   * wait, and maybe elsewhere; until then the next chunks are begun where they lie, or each of them would be cut to pieces.
+   */
+  #probe(lease: Lease, slot: Slot): void {
+    const { count } = lease.chunk;
+    if (this.#hasProbed) void this.#work(lease, slot, targetMs, Math.min(count, this.#concurrency));
+    else void this.#split(lease, 1, Math.min(count - 1, maxProbes, this.maxReplicas * this.#concurrency));
+    this.#hasProbed = true;
   }
 
   /** What the cache has of a chunk, as ranges of one input each. */
@@ -234,8 +249,18 @@ export class Feed implements Workload {
     return heldMs >= targetMs || slot.slices.size >= maxSlicesHeld;
   }
 
+  /** Workers that die as they start are this node's trouble, as long as those of another do not. */
   fail(error: FarcallError): void {
-    this.#host.onFailed(error);
+    if (error.code !== "worker.crashed" || !this.#host.othersWork()) return this.#host.onFailed(error);
+    if (this.#rests) return;
+    this.#rests = true;
+    this.#releaseSurplus();
+    const rested = setTimeout(() => {
+      this.#rests = false;
+      this.#timers.splice(this.#timers.indexOf(rested), 1);
+      void this.#fill();
+    }, restMs).unref();
+    this.#timers.push(rested);
   }
 
   /** Stops working on the map; what is leased is dropped with the job, or expires. */
@@ -313,11 +338,15 @@ export class Feed implements Workload {
     this.#pool.wake();
   }
 
-  async #work(lease: Lease, slot: Slot, estimateMs: number): Promise<void> {
-    const { chunk, token } = lease;
+  /** Works the first `count` inputs of a chunk, by default all; the rest goes back to the queue with their outcomes. */
+  async #work(lease: Lease, slot: Slot, estimateMs: number, count = lease.chunk.count): Promise<void> {
+    const { token } = lease;
+    const whole = lease.chunk;
+    const chunk = count === whole.count ? whole : { ...piece(whole, whole.lo, whole.lo + count), deaths: whole.deaths };
+    const rest = count === whole.count ? [] : [piece(whole, whole.lo + count, whole.lo + whole.count)];
     const { options } = this.#spec;
     const { replica } = slot;
-    const slice: Slice = { lease, slot, results: [], abort: new AbortController() };
+    const slice: Slice = { lease: { ...lease, chunk }, slot, results: [], abort: new AbortController() };
     this.#slices.set(token, slice);
     if (slot.slices.size === 0) this.#busySinceMs.set(replica.id, performance.now());
     slot.slices.set(token, { workload: this, estimateMs, alone: chunk.deaths > 0 });
@@ -347,13 +376,14 @@ export class Feed implements Workload {
       );
       this.#measured(slot, begunAtMs, chunk.count, value.workedMs);
       if (value.strays > 0) this.#pool.recycle(slot);
-      if (!this.#stop.signal.aborted) settled = this.#settle(lease, slice.results, remainder(chunk, slice.results));
+      if (!this.#stop.signal.aborted)
+        settled = this.#settle(lease, slice.results, [...remainder(chunk, slice.results), ...rest]);
     } catch (error) {
       if (this.#stop.signal.aborted) {
         // The map is over; the job's work is dropped with it.
       } else if (error instanceof FarcallError && error.code === "connection.lost") {
         const { results, children } = aftermath(slice, await replica.died, options.retries ?? 0);
-        settled = this.#settle(lease, results, children);
+        settled = this.#settle(lease, results, [...children, ...rest]);
       } else {
         this.#host.onFailed(
           error instanceof FarcallError ? error : new FarcallError("internal", String(error), { cause: error }),

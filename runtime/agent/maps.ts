@@ -304,9 +304,7 @@ export class Maps {
     const spec = map?.spec ?? (JSON.parse(job.spec) as MapSpec);
     const counts = await queue.counts(run);
     const unsettled = map?.feed?.unsettled ?? { done: 0, failed: 0 };
-    const elsewhere = map
-      ? (this.#options.nodes?.() ?? []).flatMap(({ maps }) => maps.filter((each) => each.run === run))
-      : [];
+    const elsewhere = map ? this.#elsewhere(run) : [];
     let state = stateOfJob[job.state];
     const starved = job.total === undefined && counts.pending + counts.leased === 0;
     if (state === "running" && starved && (map?.feeders.size ?? 0) === 0) state = "interrupted";
@@ -329,6 +327,11 @@ export class Maps {
       source: spec.module.source,
       bundle: spec.module.bundle.hash,
     };
+  }
+
+  /** What other nodes said last of their work on a map. */
+  #elsewhere(run: RunId): NodeStatus["maps"] {
+    return (this.#options.nodes?.() ?? []).flatMap(({ maps }) => maps.filter((each) => each.run === run));
   }
 
   /** Sends outcomes until the run has ended and all were sent, or with `follow` false until there are no more. */
@@ -434,6 +437,7 @@ export class Maps {
         onProgress: () => this.#changes.announce(run),
         onFirstError: () => void this.#end(map, "failed", stoppedAtError()),
         onFailed: (error) => void this.#end(map, "failed", error),
+        othersWork: () => this.#elsewhere(run).some(({ replicas }) => replicas > 0),
       });
       map.feed.start();
     } catch (error) {

@@ -53,8 +53,10 @@ export interface PoolHost {
   share(total: number | null): number;
 }
 
-/** Workers in a row that died before they did anything useful, after which the pool gives up. */
+/** Times in a row that workers died before they did anything useful, after which the pool gives up. */
 const maxBootFailures = 5;
+/** Between such a death and the next start. Doubles each time, so that somebody who kills workers does not hit them all. */
+const firstRestMs = 250;
 /** A replica without work is kept this long. */
 const idleReplicaMs = 60_000;
 
@@ -69,6 +71,8 @@ export class Pool {
   #coming = 0;
   readonly #workloads = new Set<Workload>();
   #bootFailures = 0;
+  /** Starts nothing until then, on the monotonic clock. */
+  #restsUntilMs = 0;
   #idleSinceMs = 0;
   #exports: Promise<ExportInfo[]> | undefined;
   #scheduled = false;
@@ -139,6 +143,7 @@ export class Pool {
     // One piece for each replica before any gets a second, so that work spreads.
     for (const slot of slots) this.#offer(slot, workloads);
     for (const slot of slots) while (this.#offer(slot, workloads));
+    if (performance.now() < this.#restsUntilMs) return;
     const wanted = workloads.reduce((sum, workload) => sum + Math.min(workload.wanted, workload.maxReplicas), 0);
     const limit = Math.max(...workloads.map((workload) => workload.maxReplicas));
     for (let have = slots.length + this.#coming; have < Math.min(wanted, limit); have++) {
@@ -231,11 +236,19 @@ export class Pool {
   }
 
   #startFailed(error: unknown): void {
-    this.#bootFailures++;
     const failure = error instanceof FarcallError ? error : new FarcallError("internal", String(error));
+    const nowMs = performance.now();
+    // What ended one of the workers that were starting ended the others: that is one failure.
+    if (failure.code === "worker.crashed" && nowMs < this.#restsUntilMs) return;
+    this.#bootFailures++;
     // An import that throws will throw again; a process that died may not.
     if (failure.code !== "worker.crashed" || this.#bootFailures >= maxBootFailures) {
       for (const workload of this.#workloads) workload.fail(failure);
-    } else this.wake();
+      return;
+    }
+    const restMs = firstRestMs * 2 ** (this.#bootFailures - 1);
+    this.#restsUntilMs = nowMs + restMs;
+    // Timers may fire a little early.
+    setTimeout(() => this.wake(), restMs + 1).unref();
   }
 }

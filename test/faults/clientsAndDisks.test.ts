@@ -11,7 +11,7 @@ const machine = { sshd: ["SetEnv FARCALL_LEASE_MS=4000"] };
 describeInLab("clients and disks", (lab) => {
   it("goes on when the client is killed, and gives another all that there is", async () => {
     await using fleet = await TestFleet.up({ lab: lab(), nodes: 3, machine });
-    const inputs = 20_000;
+    const inputs = 40_000;
     const child = fleet.home.spawnCli(
       ["map", "--on", "lab", "--env", '{"replicas":6,"concurrency":4}', "functions.ts#slow", "--input", "-"],
       { env: fleet.environment },
@@ -40,7 +40,7 @@ describeInLab("clients and disks", (lab) => {
 
   it("goes on when the disk of a node is full for a while", async () => {
     await using fleet = await TestFleet.up({ lab: lab(), nodes: 3, machine: { ...machine, diskMiB: 2_048 } });
-    const map = await FaultyMap.begin(fleet, { inputs: 20_000, replicas: 6 });
+    const map = await FaultyMap.begin(fleet, { inputs: 60_000, replicas: 6 });
     const full = fleet.machines[1]!;
     await full.fillDisk();
     await sleep(10_000);

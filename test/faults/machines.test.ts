@@ -7,7 +7,12 @@ import { Chance } from "./chance.ts";
 import { FaultyMap } from "./faultyMap.ts";
 import { checkInvariants } from "./invariants.ts";
 
-const machine = { sshd: ["SetEnv FARCALL_LEASE_MS=4000"] };
+const leaseMs = 4_000;
+const machine = { sshd: [`SetEnv FARCALL_LEASE_MS=${leaseMs}`] };
+/** That and the lease is the longest that the loss of one machine may delay an input. */
+const beyondLeaseMs = 10_000;
+/** The most that may have to be worked again when a machine is lost. */
+const rerunShare = 0.02;
 
 describeInLab("machines that are lost while a map runs on four", (lab) => {
   const begin = async (inputs: number) => {
@@ -15,16 +20,24 @@ describeInLab("machines that are lost while a map runs on four", (lab) => {
     return { fleet, map: await FaultyMap.begin(fleet, { inputs, replicas: 8 }) };
   };
 
-  it("goes on without the one that the client talks to", async () => {
-    const { fleet, map } = await begin(20_000);
+  it("goes on without one, the one that the client talks to, with little delay and little worked twice", async () => {
+    const { fleet, map } = await begin(60_000);
     await using _ = fleet;
     await map.reaches(0.1, 30_000);
-    await fleet.machines[0]!.kill();
+    const lost = fleet.machines[0]!;
+    await lost.kill();
+    await map.read;
+    expect(map.longestGapMs).toBeLessThan(leaseMs + beyondLeaseMs);
+    // What it ran is still written on its disk.
+    await lost.boot();
+    const again = (await fleet.timesRun()) - map.inputs;
+    process.stdout.write(`${again} of ${map.inputs} inputs were run again\n`);
+    expect(again).toBeLessThan(rerunShare * map.inputs);
     await checkInvariants(fleet, map);
   });
 
   it("goes on without one that lost its power, the one that the client talks to, so that nobody is told", async () => {
-    const { fleet, map } = await begin(20_000);
+    const { fleet, map } = await begin(60_000);
     await using _ = fleet;
     await map.reaches(0.1, 30_000);
     await fleet.machines[0]!.powerOff();
@@ -33,7 +46,7 @@ describeInLab("machines that are lost while a map runs on four", (lab) => {
 
   it("goes on when half of them are lost, one without notice", async () => {
     const chance = new Chance("half of the machines");
-    const { fleet, map } = await begin(30_000);
+    const { fleet, map } = await begin(60_000);
     await using _ = fleet;
     // Of the three seats two have to stay, so one of the two is the machine that is none.
     const [one, other] = chance.shuffled([chance.pick(fleet.machines.slice(0, 3)), fleet.machines[3]!]) as [
@@ -48,7 +61,7 @@ describeInLab("machines that are lost while a map runs on four", (lab) => {
   });
 
   it("rests while most of the seats are gone, and goes on when they are brought up again", async () => {
-    const { fleet, map } = await begin(20_000);
+    const { fleet, map } = await begin(60_000);
     await using _ = fleet;
     await map.reaches(0.1, 30_000);
     const [first, second] = fleet.machines;
@@ -62,7 +75,7 @@ describeInLab("machines that are lost while a map runs on four", (lab) => {
 
   it("goes on whatever is killed at random, the machine that the client talks to among it", async () => {
     const chance = new Chance("anything");
-    const { fleet, map } = await begin(30_000);
+    const { fleet, map } = await begin(200_000);
     await using _ = fleet;
     const untilMs = performance.now() + 25_000;
     let kills = 0;
@@ -81,17 +94,17 @@ describeInLab("machines that are lost while a map runs on four", (lab) => {
       await sleep(chance.between(300, 1_500));
     }
     expect(kills).toBeGreaterThan(2);
-    await checkInvariants(fleet, map);
+    await checkInvariants(fleet, map, { endsWithinMs: 120_000 });
   });
 
-  it("takes a machine back that was cut off for half a minute, late results and all", async () => {
+  it("takes a machine back that was cut off for a minute, late results and all", async () => {
     const chance = new Chance("partition");
-    const { fleet, map } = await begin(40_000);
+    const { fleet, map } = await begin(60_000);
     await using _ = fleet;
     await map.reaches(0.1, 30_000);
     const cut = chance.pick(fleet.machines);
     await cut.partition();
-    await sleep(30_000);
+    await sleep(60_000);
     await cut.heal();
     await checkInvariants(fleet, map);
   });

@@ -193,7 +193,7 @@ describe("bringing a machine up", () => {
   it("launches once, however many ask at the same time", async () => {
     await using home = await TestHome.create();
     const machine = await lab.machine();
-    const all = await Promise.all(Array.from({ length: 6 }, () => up(home, machine)));
+    const all = await Promise.all(Array.from({ length: 10 }, () => up(home, machine)));
     expect(all.map(({ status }) => status)).toEqual(all.map(() => 0));
     expect(all.filter(({ stderr }) => stderr.includes("sending the agent"))).toHaveLength(1);
     expect(machine.processes().filter(({ command }) => /node .*agent\.js/.test(command))).toHaveLength(1);

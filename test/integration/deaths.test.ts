@@ -97,6 +97,37 @@ test("a worker that grows is replaced between inputs, and none is lost", async (
   expect(new Set(pids).size).toBeGreaterThan(1);
 });
 
+describe("workers that are killed while they start", () => {
+  /** The first one starts and dies of its first input; of those after it so many die while they import. */
+  const begin = async (name: string, deaths: number) => {
+    const module = await local.import<{ work(x: number): number }>(
+      await home.write(
+        `${name}.ts`,
+        `import { appendFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+        const starts = ${JSON.stringify(home.project)} + "/${name}.starts";
+        appendFileSync(starts, ".");
+        const at = readFileSync(starts).length;
+        if (at > 1 && at <= 1 + ${deaths}) process.kill(process.pid, "SIGKILL");
+        export const work = (x: number) => {
+          if (existsSync(starts + ".died")) return x;
+          writeFileSync(starts + ".died", "");
+          process.kill(process.pid, "SIGKILL");
+        };`,
+      ),
+      { env: { name, replicas: 3, vars: { OWN: "process" } } },
+    );
+    return module.work.map(range(200));
+  };
+
+  test("a few times at once do not fail the map", async () => {
+    expect(await (await begin("few", 6)).toArray()).toEqual(range(200));
+  });
+
+  test("again and again fail it, as that will not change", async () => {
+    await expect((await begin("all", 1_000)).toArray()).rejects.toMatchObject({ code: "worker.crashed" });
+  });
+});
+
 test("what a function started ends with its worker, detached or not", async () => {
   const pids = (await f["children"]()) as number[];
   expect(pids.every(isAlive)).toBe(true);

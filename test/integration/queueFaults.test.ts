@@ -85,8 +85,37 @@ describe("a distributed queue", () => {
     expect(await queue.counts(id)).toMatchObject({ settled: 1 });
   });
 
+  test("says that inputs are lost when the stream of work is, and not while there are none or others have them", async () => {
+    const dir = newDir();
+    const [queue, other] = [await start({ leaseMs: 500 }, dir), await start({ leaseMs: 500 }, dir)];
+    const id = await newJob(queue);
+    const claim = (waitMs: number) => queue.claim(id, { max: 1, waitMs });
+    // As a map does: claims that follow each other, each shorter than what it takes to be starved.
+    const starve = async () => {
+      for (let i = 0; i < 8; i++) expect(await claim(300)).toEqual([]);
+    };
+    await starve();
+    await queue.addChunks(id, [chunk(0, 2), chunk(2, 2)]);
+    await settleWhole(queue, await claimOne(queue, id, longMs));
+    const held = await claimOne(other, id, longMs);
+    const extending = setInterval(() => void other.extend(held), 100);
+    await starve();
+    clearInterval(extending);
+    await settleWhole(other, held);
+    await starve();
+    await queue.addChunks(id, [chunk(4, 2)]);
+    await using manager = await manage();
+    await manager.streams.delete("WORK");
+    await expect(async () => {
+      for (;;) await claim(300);
+    }).rejects.toMatchObject({ code: "queue.corrupt" });
+    // Others are there again.
+    await queue.addChunks(id, [chunk(6, 2)]);
+    await settleWhole(queue, await claimOne(queue, id, longMs));
+  });
+
   test("works a chunk once that is stored again when the broker has forgotten it", async () => {
-    const queue = await start({ duplicateWindowMs: 100 } as Partial<JetStreamQueueOptions>);
+    const queue = await start({ duplicateWindowMs: 1_000 } as Partial<JetStreamQueueOptions>);
     const id = await newJob(queue);
     await queue.addChunks(id, chunks(2, 3));
     await using manager = await manage();
@@ -101,14 +130,14 @@ describe("a distributed queue", () => {
     const messages = await Promise.all([1, 2].map((seq) => manager.streams.getMessage("WORK", { seq })));
     await repeat();
     expect((await manager.streams.info("WORK")).state.messages).toBe(2);
-    await new Promise((resolve) => setTimeout(resolve, 250));
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
     await repeat();
     expect((await manager.streams.info("WORK")).state.messages).toBe(4);
     const leases = await queue.claim(id, { max: 9, waitMs: longMs });
     expect(leases.map(({ chunk: { lo } }) => lo)).toEqual([0, 3, 0, 3]);
     const became = await Promise.all(leases.map((lease) => settleWhole(queue, lease)));
     expect(became).toEqual(["stored", "stored", "already", "already"]);
-    await new Promise((resolve) => setTimeout(resolve, 250));
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
     await repeat();
     expect(await drain(queue, id)).toBe(0);
     expect(await readOutcomes(queue, id, { order: "index" })).toHaveLength(2);

@@ -84,6 +84,14 @@ export class TestFleet implements AsyncDisposable {
     return join(this.home.project, "functions.ts");
   }
 
+  /** How often `slow` was run on the machines that are up. */
+  async timesRun(): Promise<number> {
+    const marks = await Promise.all(
+      this.machines.filter(({ isUp }) => isUp).map((machine) => machine.do(`cat ${machine.home}/${marksFile} | wc -c`)),
+    );
+    return marks.reduce((sum, count) => sum + Number(count), 0);
+  }
+
   /** What runs on a machine of this cluster, as `name: command`. */
   farcallProcesses(): string[] {
     return this.machines.flatMap((machine) =>
@@ -106,13 +114,20 @@ const ofFarcall = /farcall-node|agent\.js|worker\.js|nats-server|supervise\.sh/;
 /** What each process of a cluster looks like on a machine. */
 export const kinds = { worker: /worker\.js/, agent: /node .*agent\.js/, broker: /^\S*nats-server/ } as const;
 
+const marksFile = "times-run";
+
 const functions = `
-import { hostname } from "node:os";
+import { appendFileSync } from "node:fs";
+import { homedir, hostname } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 export function square(n: number) { return n * n; }
 /** Where it was worked, after so many milliseconds. */
 export async function where(ms: number) { await sleep(ms); console.log("on " + hostname()); return hostname(); }
-/** The value that an input is to have, and where it was worked. */
-export async function slow(n: number) { await sleep(5); return [n * 3, hostname()]; }
+/** The value that an input is to have, and where it was worked. Leaves a mark each time, as long as the disk takes it. */
+export async function slow(n: number) {
+  await sleep(5);
+  try { appendFileSync(homedir() + "/${marksFile}", "."); } catch {}
+  return [n * 3, hostname()];
+}
 export function fail(n: number) { if (n === 700) throw new RangeError("too far"); return n; }
 `;

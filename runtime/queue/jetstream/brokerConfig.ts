@@ -7,7 +7,7 @@ interface BrokerUser {
   nkey: string;
   /**
    * `owner` may do anything with the streams, also make them. `agent` may work: it cannot make, change or delete a
-   * stream, and hears answers under its own prefix alone.
+   * stream, and hears nothing but answers under its own prefix, and which groups of servers have a leader again.
    */
   role: "owner" | "agent";
   /** For an agent: where its answers arrive; the `inboxPrefix` of its queue. */
@@ -130,7 +130,9 @@ export function brokerConfig(seat: SeatConfig, files: SeatFiles): string {
 function userEntry({ nkey, role, inboxPrefix = "_INBOX", also }: BrokerUser): string {
   if (role === "owner") return `{ nkey: ${nkey} }`;
   const publish = [...agentSubjects, ...(also?.publish ?? [])].map(quote).join(", ");
-  const subscribe = [`${inboxPrefix}.>`, ...(also?.subscribe ?? [])].map(quote).join(", ");
+  const subscribe = [`${inboxPrefix}.>`, "$JS.EVENT.ADVISORY.*.LEADER_ELECTED.>", ...(also?.subscribe ?? [])]
+    .map(quote)
+    .join(", ");
   return `{ nkey: ${nkey}, permissions: { publish: [${publish}], subscribe: [${subscribe}] } }`;
 }
 

@@ -6,6 +6,7 @@
  * What arrives when nobody is in line goes back to the broker at once.
  */
 import type { Msg } from "@nats-io/transport-node";
+import type { FarcallError } from "../../spec/errors.ts";
 import type { ClaimOptions } from "../mapQueue.ts";
 import type { PullEnd, PullRequest } from "./pulls.ts";
 
@@ -16,6 +17,7 @@ interface Claim<T> {
   impatient: boolean;
   rounds: number;
   answer: (leases: T[]) => void;
+  fail: (error: FarcallError) => void;
 }
 
 export interface ClaimsHost<T> {
@@ -33,12 +35,14 @@ export interface ClaimsHost<T> {
   repair(): Promise<boolean>;
   /** Nothing came for this long, though claims waited. */
   starvedMs: number;
-  /** Sees whether the consumers hold something back, and makes them anew if they do. */
+  /** Sees whether the consumers hold something back, and makes them anew if they do. Throws what claims are to be told. */
   unblock(): Promise<void>;
 }
 
 const longestTimerMs = 2 ** 31 - 1;
 const longestWaitMs = 5_000;
+/** Claims that follow each other so closely have waited together. */
+const betweenClaimsMs = 1_000;
 /** So many of the largest chunks fit into what the broker sends a client at most. */
 const maxBatch = 64;
 const maxBytes = 8 * 1024 * 1024;
@@ -56,6 +60,8 @@ export class Claims<T> {
   #broken = false;
   /** Since when claims have waited for a message, on the monotonic clock. */
   #hungrySinceMs: number | undefined;
+  /** When the last claim was answered. */
+  #restingSinceMs = 0;
 
   constructor(host: ClaimsHost<T>) {
     this.#host = host;
@@ -63,7 +69,7 @@ export class Claims<T> {
 
   claim({ max, waitMs, signal }: ClaimOptions): Promise<T[]> {
     if (this.#closed || signal?.aborted || max < 1) return Promise.resolve([]);
-    return new Promise<T[]>((resolve) => {
+    return new Promise<T[]>((resolve, reject) => {
       const stopWaiting = (): void => {
         claim.impatient = true;
         this.nudge();
@@ -78,12 +84,19 @@ export class Claims<T> {
         impatient: waitMs <= 0,
         rounds: 0,
         answer: (leases) => {
-          clearTimeout(timer);
-          signal?.removeEventListener("abort", abort);
-          const at = this.#line.indexOf(claim);
-          if (at >= 0) this.#line.splice(at, 1);
+          leave();
           resolve(leases);
         },
+        fail: (error) => {
+          leave();
+          reject(error);
+        },
+      };
+      const leave = (): void => {
+        clearTimeout(timer);
+        signal?.removeEventListener("abort", abort);
+        const at = this.#line.indexOf(claim);
+        if (at >= 0) this.#line.splice(at, 1);
       };
       signal?.addEventListener("abort", abort, { once: true });
       this.#line.push(claim);
@@ -114,6 +127,7 @@ export class Claims<T> {
 
   async #run(): Promise<void> {
     this.#running = true;
+    if (performance.now() - this.#restingSinceMs > betweenClaimsMs) this.#hungrySinceMs = undefined;
     while (this.#line.length > 0 && !this.#closed) {
       await this.#round();
       if (this.#broken) {
@@ -125,7 +139,7 @@ export class Claims<T> {
         await this.#unblock();
       }
     }
-    this.#hungrySinceMs = undefined;
+    this.#restingSinceMs = performance.now();
     this.#running = false;
     await this.#settleTaken();
     for (const claim of this.#line.slice()) claim.answer(claim.leases);
@@ -176,7 +190,11 @@ export class Claims<T> {
     if (!this.#host.isRunning()) this.#hungrySinceMs = undefined;
     if (performance.now() - (this.#hungrySinceMs ?? Infinity) < this.#host.starvedMs) return;
     this.#hungrySinceMs = undefined;
-    await this.#host.unblock();
+    try {
+      await this.#host.unblock();
+    } catch (error) {
+      for (const claim of this.#line.slice()) claim.fail(error as FarcallError);
+    }
   }
 
   async #settleTaken(): Promise<void> {

@@ -37,6 +37,10 @@ const reconnectMs = 250;
 const flushMs = 500;
 const firstRetryMs = 100;
 const longestRetryMs = 1_000;
+/** A request that is this old when a group has a new leader was most likely lost with the old one. */
+const lostAfterMs = 300;
+/** What a group of servers says when it has a leader again: of which stream, and of which consumer of it. */
+const leaderElected = "$JS.EVENT.ADVISORY.*.LEADER_ELECTED.>";
 /** How long a request is repeated before its caller is told that nothing answers. */
 const patienceMs = 60_000;
 
@@ -47,8 +51,9 @@ export class Connection {
   readonly inboxPrefix: string | undefined;
   readonly #closing = new AbortController();
   readonly #onReconnect = new Set<() => void>();
-  /** Gives up a request whose answer can no longer come. */
-  readonly #asked = new Set<(error: Error) => void>();
+  readonly #onLeader = new Set<(consumer: string, beforeMs: number) => void>();
+  /** Give up requests whose answers can no longer come; each with when it was asked, on the monotonic clock. */
+  readonly #asked = new Map<(error: Error) => void, number>();
 
   /** Throws `agent.auth`, `agent.version`, or `connection.lost` (retryable). */
   static async open(address: BrokerAddress): Promise<Connection> {
@@ -77,6 +82,12 @@ export class Connection {
     this.nats = nats;
     this.publisher = publisher;
     this.manager = manager;
+    nats.subscribe(leaderElected, {
+      // Seats of clusters that were made before do not let everybody hear it: then requests wait for their time.
+      callback: (error, message) => {
+        if (!error) this.#leaderElected(message.subject);
+      },
+    });
     void this.#watch();
   }
 
@@ -92,6 +103,14 @@ export class Connection {
 
   onReconnect(callback: () => void): void {
     this.#onReconnect.add(callback);
+  }
+
+  /**
+   * Calls back with the name of a consumer that has a new leader, which knows nothing of what was asked of the old one:
+   * of what was asked before the given time, on the monotonic clock. A consumer that was just made says it as well.
+   */
+  onLeader(callback: (consumer: string, beforeMs: number) => void): void {
+    this.#onLeader.add(callback);
   }
 
   /** Asks until there is an answer. Throws the broker's own error, or one of Farcall's when nobody answered. */
@@ -137,20 +156,31 @@ export class Connection {
     await this.nats.close().catch(() => undefined);
   }
 
-  /** The client library waits for answers over a connection that was lost; this asks again as soon as there is one. */
+  /**
+   * The client library waits for answers over a connection that was lost, or of a leader that died; this asks again as
+   * soon as there is another.
+   */
   #ask<T>(ask: () => Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      this.#asked.add(reject);
+      this.#asked.set(reject, performance.now());
       const over = (): void => void this.#asked.delete(reject);
       ask().then(resolve, reject).then(over, over);
     });
+  }
+
+  #leaderElected(subject: string): void {
+    const beforeMs = performance.now() - lostAfterMs;
+    for (const [giveUp, askedAtMs] of this.#asked) if (askedAtMs < beforeMs) giveUp(new Error("its leader died"));
+    const [kind, , , consumer] = subject.split(".").slice(3);
+    if (kind === "CONSUMER" && consumer !== undefined)
+      for (const callback of this.#onLeader) callback(consumer, beforeMs);
   }
 
   async #watch(): Promise<void> {
     try {
       for await (const { type } of this.nats.status()) {
         if (type !== "reconnect") continue;
-        for (const giveUp of this.#asked) giveUp(new Error("the connection was lost"));
+        for (const giveUp of this.#asked.keys()) giveUp(new Error("the connection was lost"));
         for (const callback of this.#onReconnect) callback();
       }
     } catch {

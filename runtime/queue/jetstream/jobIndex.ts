@@ -84,6 +84,19 @@ export class JobIndex {
     return this.#settled.get(chunkId(chunk));
   }
 
+  /** The first input without an outcome; undefined when all that were accepted have one. */
+  firstOpen(): number | undefined {
+    for (let i = 0; i < this.inputs.length; i++) {
+      const { lo, count } = this.inputs.at(i)!;
+      for (let at = lo; at < lo + count;) {
+        const outcome = this.outcomes.overlapping({ lo: at, count: 1 });
+        if (!outcome) return at;
+        at = outcome.lo + outcome.count;
+      }
+    }
+    return undefined;
+  }
+
   /** Position of the first range whose sequence is above `sequence`. */
   settledAfter(sequence: number): number {
     let low = 0;

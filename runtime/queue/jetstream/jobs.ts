@@ -20,6 +20,7 @@ import { Records, type StoredJob } from "./records.ts";
 import { ensureStreams, type StreamOptions, streams } from "./streams.ts";
 import { removeOutcomes, removeWork, sweepWork } from "./sweep.ts";
 import { parseDelivery } from "./work.ts";
+import { isWorkLost, workLost } from "./workLoss.ts";
 import { WorkMeter } from "./workMeter.ts";
 
 interface Open {
@@ -160,7 +161,7 @@ export class Jobs {
       giveBack: (message) => this.deliveries.giveBack(message.reply!),
       repair: () => this.#repair(id, key),
       starvedMs: 2 * this.#leaseMs,
-      unblock: () => this.#unblock(key),
+      unblock: () => this.#unblock(job),
     });
     const open = { job, claims, loading: 0 };
     this.#open.set(key, open);
@@ -229,12 +230,15 @@ export class Jobs {
     for (const { job } of this.#open.values()) this.changed(job.id);
   }
 
-  async #unblock(key: string): Promise<void> {
+  async #unblock(job: Job): Promise<void> {
+    let isLost = false;
     try {
-      if (await removeStuck(this.#connection, key)) await this.ensureConsumers(key);
+      if (await removeStuck(this.#connection, job.key)) await this.ensureConsumers(job.key);
+      else isLost = await isWorkLost(this.#connection, job);
     } catch {
       // What is missing now is made by the next claim.
     }
+    if (isLost) throw workLost(job.id);
   }
 
   #sweepSoon(): void {

@@ -31,6 +31,8 @@ interface Pull {
   /** What the broker calls it. */
   inbox: string;
   consumer: string;
+  /** On the monotonic clock. */
+  askedAtMs: number;
   left: number;
   timer: NodeJS.Timeout;
   onMessage: (message: Msg) => void;
@@ -66,6 +68,10 @@ export class Pulls {
     connection.onReconnect(() => {
       for (const slot of this.#slots) this.#end(slot, "lost");
     });
+    connection.onLeader((consumer, beforeMs) => {
+      for (const slot of this.#slots)
+        if (slot.pull?.consumer === consumer && slot.pull.askedAtMs < beforeMs) this.#end(slot, "lost");
+    });
   }
 
   /** `onMessage` is called for each message and `onEnd` once, both as they arrive. */
@@ -79,7 +85,7 @@ export class Pulls {
       const beats = waitMs > 2 * heartbeatMs;
       // Until the first beat; each one sets it anew.
       const timer = setTimeout(() => this.#end(used, "lost"), (beats ? 2 * heartbeatMs : waitMs) + answerMs);
-      slot.pull = { inbox, consumer, left: batch, timer, onMessage, onEnd };
+      slot.pull = { inbox, consumer, askedAtMs: performance.now(), left: batch, timer, onMessage, onEnd };
       this.#connection.nats.publish(
         `$JS.API.CONSUMER.MSG.NEXT.${stream}.${consumer}`,
         JSON.stringify({
