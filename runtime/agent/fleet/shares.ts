@@ -37,34 +37,45 @@ export class Shares {
     return this.of(env, total).get(this.#number) ?? 0;
   }
 
-  /** Resolves when some node can have a replica; throws `spec.invalid` when none that comes in time can. */
+  /**
+   * Resolves when some node can have a replica. Throws `spec.invalid` when none that comes in time can, and
+   * `node.unreachable` when it was to be one that does not come.
+   */
   async some(env: ResolvedEnv, signal?: AbortSignal): Promise<void> {
-    const giveUpAtMs = performance.now() + this.#withinMs;
+    const withinMs = env.node === null || this.#withinMs === 0 ? this.#withinMs : pinnedWithinMs;
+    const giveUpAtMs = performance.now() + withinMs;
     while (![...this.of(env, null).values()].some((replicas) => replicas > 0)) {
-      if (performance.now() >= giveUpAtMs) throw noRoom(env);
+      if (performance.now() >= giveUpAtMs) throw this.noRoom(env);
       await new Promise((resolve) => setTimeout(resolve, againMs));
       signal?.throwIfAborted();
     }
   }
+
+  /** Why no node can have a replica of the env. */
+  noRoom({ name, memoryMiB, gpus, node }: ResolvedEnv): FarcallError {
+    if (node !== null && !this.#nodes().some(({ number }) => number === node)) {
+      return new FarcallError("node.unreachable", `The node ${node}, which the env ${name} asks for, is not there.`, {
+        hint: "`farcall status` shows the nodes of the cluster.",
+        retryable: true,
+      });
+    }
+    const wants = [
+      ...(gpus ? [`${gpus} GPU${gpus > 1 ? "s" : ""}`] : []),
+      ...(memoryMiB === null ? [] : [`${memoryMiB} MiB of memory`]),
+      ...(node === null ? [] : [`the number ${node}`]),
+    ].join(" and ");
+    return new FarcallError(
+      "spec.invalid",
+      `No node of the cluster has what a replica of the env ${name} needs: ${wants}.`,
+      { hint: "Ask for less in `compute`, or add a node that has it." },
+    );
+  }
 }
 
+/** One that clients relay comes some seconds after them. */
+const pinnedWithinMs = 8_000;
 const againMs = 100;
 
 function needOf({ cpus, memoryMiB, gpus, node }: ResolvedEnv): Need {
   return { cpus, memoryMiB, gpus, node };
-}
-
-export function noRoom({ name, memoryMiB, gpus, node }: ResolvedEnv): FarcallError {
-  const wants = [
-    ...(gpus ? [`${gpus} GPU${gpus > 1 ? "s" : ""}`] : []),
-    ...(memoryMiB === null ? [] : [`${memoryMiB} MiB of memory`]),
-    ...(node === null ? [] : [`the number ${node}`]),
-  ].join(" and ");
-  return new FarcallError(
-    "spec.invalid",
-    `No node of the cluster has what a replica of the env ${name} needs: ${wants}.`,
-    {
-      hint: "Ask for less in `compute`, or add a node that has it.",
-    },
-  );
 }
