@@ -1,5 +1,12 @@
 import { timingSafeEqual } from "node:crypto";
-import { agentMethods, protocolVersion, type AgentMethods, type RunRecord } from "../protocol/messages.ts";
+import {
+  agentMethods,
+  protocolVersion,
+  type AgentMethods,
+  type RunRecord,
+  workMethods,
+  type WorkMethods,
+} from "../protocol/messages.ts";
 import { hasEnded } from "../protocol/runState.ts";
 import { onNode } from "../protocol/logPosition.ts";
 import { type Handlers, Peer } from "../protocol/rpc.ts";
@@ -79,7 +86,7 @@ export class Connection {
   /** As it calls itself, once it has shown the token. */
   client: string | undefined;
   readonly #options: ConnectionOptions;
-  readonly #peer: Peer<Record<never, never>, AgentMethods>;
+  readonly #peer: Peer<WorkMethods, AgentMethods>;
   readonly #helloTimer: NodeJS.Timeout;
   #follower: LogFollower | undefined;
   #greeted: boolean;
@@ -89,20 +96,16 @@ export class Connection {
   constructor(transport: Transport, options: ConnectionOptions) {
     this.#options = options;
     this.#greeted = options.isNode;
-    this.#peer = new Peer(
-      transport,
-      {},
-      {
-        methods: agentMethods,
-        handlers: this.#guarded(this.#handlers()),
-        keepAlive: true,
-        onClose: () => {
-          clearTimeout(this.#helloTimer);
-          options.maps.feederGone(this);
-          options.onClose(this);
-        },
+    this.#peer = new Peer(transport, workMethods, {
+      methods: agentMethods,
+      handlers: this.#guarded(this.#handlers()),
+      keepAlive: true,
+      onClose: () => {
+        clearTimeout(this.#helloTimer);
+        options.maps.feederGone(this);
+        options.onClose(this);
       },
-    );
+    });
     this.#helloTimer = setTimeout(() => this.#greeted || this.#peer.destroy(), helloWithinMs);
     this.#helloTimer.unref();
   }
@@ -248,9 +251,7 @@ export class Connection {
       "map.create": async (params) => {
         this.#begin(params.run);
         const record = await maps.create(params, this);
-        for (const { number } of fleet?.nodes() ?? []) {
-          if (number !== fleet?.number) this.#follower?.followNode(params.run, number);
-        }
+        this.#followOtherNodes(params.run);
         return { result: { record } };
       },
       "map.take": async ({ run }) => {
@@ -274,6 +275,38 @@ export class Connection {
         const result = await maps.outcomes(params, incoming);
         if (hasEnded(result.record.state)) await this.#follower?.flush(params.run);
         return { result };
+      },
+
+      "work.claim": async (params, incoming) => ({ result: await maps.lender.claim(params, incoming) }),
+      "work.extend": async (params) => ({ result: await maps.lender.extend(params) }),
+      "work.release": async (params) => {
+        await maps.lender.release(params);
+        return { result: {} };
+      },
+      "work.put": (params, { body }) => {
+        maps.lender.put(params, body);
+        return { result: {} };
+      },
+      "work.settle": async (params, { body }) => ({ result: await maps.lender.settle(params, body) }),
+      "work.say": async (params) => {
+        await maps.lender.say(params);
+        return { result: {} };
+      },
+      "work.leave": async ({ run, cluster }) => {
+        await maps.lender.takeBack(run, cluster);
+        return { result: {} };
+      },
+      "work.join": async (params, { signal }) => {
+        const { run } = params;
+        if (await maps.spec(run)) throw new FarcallError("run.mismatch", `The run ${run} belongs to this cluster.`);
+        this.#begin(run);
+        this.#followOtherNodes(run);
+        try {
+          await maps.guests.join(params, (...asked) => this.#peer.request(...asked), signal);
+        } finally {
+          await this.#follower?.flush(run);
+        }
+        return { result: {} };
       },
 
       "run.list": async ({ limit, before }) => {
@@ -342,6 +375,12 @@ export class Connection {
         return { result: {} };
       },
     };
+  }
+
+  #followOtherNodes(run: RunId): void {
+    const { fleet } = this.#options;
+    for (const { number } of fleet?.nodes() ?? [])
+      if (number !== fleet?.number) this.#follower?.followNode(run, number);
   }
 
   #begin(run: RunId): void {
