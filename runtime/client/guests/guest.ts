@@ -23,7 +23,7 @@ export interface GuestOptions {
 const endWithinMs = 3_000;
 const takeBackWithinMs = 5_000;
 
-export class Guest {
+class Guest {
   readonly #options: GuestOptions;
   #isLost = false;
 
