@@ -277,21 +277,7 @@ export class Connection {
         return { result };
       },
 
-      "work.claim": async (params, incoming) => ({ result: await maps.lender.claim(params, incoming) }),
-      "work.extend": async (params) => ({ result: await maps.lender.extend(params) }),
-      "work.release": async (params) => {
-        await maps.lender.release(params);
-        return { result: {} };
-      },
-      "work.put": (params, { body }) => {
-        maps.lender.put(params, body);
-        return { result: {} };
-      },
-      "work.settle": async (params, { body }) => ({ result: await maps.lender.settle(params, body) }),
-      "work.say": async (params) => {
-        await maps.lender.say(params);
-        return { result: {} };
-      },
+      ...maps.lender.handlers,
       "work.leave": async ({ run, cluster }) => {
         await maps.lender.takeBack(run, cluster);
         return { result: {} };

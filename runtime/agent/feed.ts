@@ -297,6 +297,7 @@ export class Feed implements Workload {
     this.#claiming = true;
     try {
       while (!this.#stop.signal.aborted) {
+        this.#releaseSurplus();
         const want = this.#wantedLeases - this.#buffer.length - this.#splitting * slicesPerSplit;
         if (want <= 0) return;
         const leases = await this.#host.queue.claim(this.run, {
@@ -315,7 +316,6 @@ export class Feed implements Workload {
           else this.#buffer.push(lease);
         }
         this.#buffer.sort((a, b) => a.chunk.lo - b.chunk.lo);
-        this.#releaseSurplus();
         this.#pool.dispatch();
       }
     } catch (error) {

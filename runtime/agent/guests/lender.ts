@@ -1,4 +1,5 @@
 import type { GuestPart, Item, Params, Result, WorkMethods } from "../../protocol/messages.ts";
+import type { Handlers } from "../../protocol/rpc.ts";
 import type { Incoming } from "../../protocol/served.ts";
 import { leaseMs } from "../../queue/leaseMs.ts";
 import type { JobRecord, Lease, MapQueue, ResultRange } from "../../queue/mapQueue.ts";
@@ -46,16 +47,35 @@ export class Lender {
     this.#host = host;
   }
 
-  async claim(
+  readonly handlers: Handlers<WorkMethods> = {
+    "work.claim": async (params, incoming) => ({ result: await this.#claim(params, incoming) }),
+    "work.extend": async (params) => ({ result: { held: await this.#extend(params) } }),
+    "work.release": async (params) => {
+      const lent = this.#take(params);
+      if (lent) await this.#queue.release(lent.lease, params.delayMs);
+      return { result: {} };
+    },
+    "work.put": (params, { body }) => {
+      this.#put(params, body);
+      return { result: {} };
+    },
+    "work.settle": async (params, { body }) => ({ result: { became: await this.#settle(params, body) } }),
+    "work.say": async (params) => {
+      await this.#say(params);
+      return { result: {} };
+    },
+  };
+
+  async #claim(
     params: Params<WorkMethods["work.claim"]>,
     incoming: Incoming<Item<WorkMethods["work.claim"]>>,
   ): Promise<Result<WorkMethods["work.claim"]>> {
     const { run, cluster, node, max, waitMs } = params;
     const { signal } = incoming;
-    if (hasEnded(await this.#queue.job(run))) return { ended: true };
-    this.#part(params);
     this.#forgetLate(run);
     const leases = await this.#queue.claim(run, { max: Math.min(max, maxClaimed), waitMs, signal });
+    if (leases.length === 0) return { ended: hasEnded(await this.#queue.job(run)) };
+    this.#part(params);
     const lent = this.#lent.get(run) ?? new Map<string, Lent>();
     this.#lent.set(run, lent);
     for (const lease of leases) {
@@ -68,46 +88,38 @@ export class Lender {
       lent.set(token, { lease, cluster, node, untilMs: performance.now() + leaseMs, put: [] });
       await incoming.send({ lo, count, deaths, attempt, token }, body);
     }
-    return { ended: leases.length === 0 && hasEnded(await this.#queue.job(run)) };
+    return { ended: false };
   }
 
-  async extend(params: Params<WorkMethods["work.extend"]>): Promise<Result<WorkMethods["work.extend"]>> {
+  async #extend(params: Params<WorkMethods["work.extend"]>): Promise<boolean> {
     const lent = this.#find(params);
     const held = lent !== undefined && (await this.#queue.extend(lent.lease));
     if (held) lent.untilMs = performance.now() + leaseMs;
-    return { held };
+    return held;
   }
 
-  async release(params: Params<WorkMethods["work.release"]>): Promise<void> {
-    const lent = this.#take(params);
-    if (lent) await this.#queue.release(lent.lease, params.delayMs);
-  }
-
-  async say({ replicas, active, ...params }: Params<WorkMethods["work.say"]>): Promise<void> {
+  async #say({ replicas, active, ...params }: Params<WorkMethods["work.say"]>): Promise<void> {
     if (hasEnded(await this.#queue.job(params.run))) return;
     Object.assign(this.#part(params), { replicas, active });
     this.#host.onSaid(params.run);
   }
 
-  put(params: Params<WorkMethods["work.put"]>, body: Uint8Array): void {
+  #put(params: Params<WorkMethods["work.put"]>, body: Uint8Array): void {
     const lent = this.#find(params);
     const known = new Set(lent?.put.map(({ lo }) => lo));
     lent?.put.push(...cutRanges(params.ranges, body).filter(({ lo }) => !known.has(lo)));
   }
 
-  async settle(
-    params: Params<WorkMethods["work.settle"]>,
-    body: Uint8Array,
-  ): Promise<Result<WorkMethods["work.settle"]>> {
+  async #settle(params: Params<WorkMethods["work.settle"]>, body: Uint8Array): Promise<"stored" | "already"> {
     const lent = this.#find(params);
-    if (!lent) return { became: "already" };
+    if (!lent) return "already";
     const results = [...lent.put, ...cutRanges(params.ranges, body)];
     const { chunk } = lent.lease;
     const children = params.children.map(({ lo, count, deaths }) => piece(chunk, lo, lo + count, deaths));
     const became = await this.#queue.settle(lent.lease, { results, children });
     this.#take(params);
     if (became === "stored") this.#note(params, results);
-    return { became };
+    return became;
   }
 
   /** Takes back what a cluster has, which is known not to work on it any more. */
