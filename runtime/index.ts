@@ -38,6 +38,7 @@ export { type ListOptions, Runs } from "./client/runs.ts";
 export type {
   AgentStatus,
   EnvStatus,
+  GuestPart,
   LogLine,
   NodeMetrics,
   NodeStatus,

@@ -1,4 +1,11 @@
-import { agentMethods, protocolVersion, type AgentMethods, type RunRecord } from "../protocol/messages.ts";
+import {
+  agentMethods,
+  protocolVersion,
+  type AgentMethods,
+  type RunRecord,
+  workMethods,
+  type WorkMethods,
+} from "../protocol/messages.ts";
 import { hasEnded } from "../protocol/runState.ts";
 import { onNode } from "../protocol/logPosition.ts";
 import { type Handlers, Peer } from "../protocol/rpc.ts";
@@ -95,7 +102,7 @@ export class Connection {
   /** As it calls itself, once it has shown the token. */
   client: string | undefined;
   readonly #options: ConnectionOptions;
-  readonly #peer: Peer<Record<never, never>, AgentMethods>;
+  readonly #peer: Peer<WorkMethods, AgentMethods>;
   readonly #helloTimer: NodeJS.Timeout;
   #follower: LogFollower | undefined;
   #greeted: boolean;
@@ -105,20 +112,16 @@ export class Connection {
   constructor(transport: Transport, options: ConnectionOptions) {
     this.#options = options;
     this.#greeted = options.isNode;
-    this.#peer = new Peer(
-      transport,
-      {},
-      {
-        methods: agentMethods,
-        handlers: this.#guarded(this.#handlers()),
-        keepAlive: true,
-        onClose: () => {
-          clearTimeout(this.#helloTimer);
-          options.maps.feederGone(this);
-          options.onClose(this);
-        },
+    this.#peer = new Peer(transport, workMethods, {
+      methods: agentMethods,
+      handlers: this.#guarded(this.#handlers()),
+      keepAlive: true,
+      onClose: () => {
+        clearTimeout(this.#helloTimer);
+        options.maps.feederGone(this);
+        options.onClose(this);
       },
-    );
+    });
     this.#helloTimer = setTimeout(() => this.#greeted || this.#peer.destroy(), helloWithinMs);
     this.#helloTimer.unref();
   }
@@ -292,6 +295,24 @@ export class Connection {
         const result = await maps.outcomes(params, incoming);
         if (hasEnded(result.record.state)) await this.#follower?.flush(params.run);
         return { result };
+      },
+
+      ...maps.lender.handlers,
+      "work.leave": async ({ run, cluster }) => {
+        await maps.lender.takeBack(run, cluster);
+        return { result: {} };
+      },
+      "work.join": async (params, { signal }) => {
+        const { run } = params;
+        if (await maps.spec(run)) throw new FarcallError("run.mismatch", `The run ${run} belongs to this cluster.`);
+        this.#begin(run);
+        this.#follower?.beginEverywhere(run);
+        try {
+          await maps.guests.join(params, (...asked) => this.#peer.request(...asked), signal);
+        } finally {
+          await this.#follower?.flush(run);
+        }
+        return { result: {} };
       },
 
       "run.list": async ({ limit, before }) => {

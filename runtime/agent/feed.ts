@@ -1,7 +1,7 @@
 import type { MapSpec } from "../protocol/messages.ts";
 import { packOutcomes, unpackOutcomes, unpackValues } from "../protocol/pack.ts";
 import { leaseMs } from "../queue/leaseMs.ts";
-import type { Chunk, Lease, MapQueue, NewChunk, ResultRange } from "../queue/mapQueue.ts";
+import type { Chunk, Lease, NewChunk, ResultRange, WorkSource } from "../queue/mapQueue.ts";
 import { FarcallError } from "../spec/errors.ts";
 import type { RunId } from "../spec/names.ts";
 import { aftermath } from "./aftermath.ts";
@@ -21,7 +21,7 @@ import type { Pool, Slot, Workload } from "./pool.ts";
  * Deaths: see `aftermath`.
  */
 export interface FeedHost {
-  queue: MapQueue;
+  queue: WorkSource;
   cache: OutcomeCache;
   logFile(run: RunId, replica: number): string;
   /** Something a watcher of the run may want to see has changed. */
@@ -40,6 +40,8 @@ const maxSliceCount = 10_000;
 const maxProbes = 64;
 /** Splitting a chunk of long inputs takes this many slices off its front, and leaves the rest in one piece. */
 const slicesPerSplit = 8;
+/** Work that is kept at hand, so that no replica waits for the queue. */
+const aheadMs = 1_000;
 /** Slices one worker may hold, the running one included, as long as they are short together. */
 const maxSlicesHeld = 6;
 /** Weight of the newest measurement in the average. */
@@ -115,8 +117,21 @@ export class Feed implements Workload {
       this.#host.queue.release(lease, 0).catch(() => undefined);
   }
 
+  /**
+   * How many to have at hand. Of long inputs it is few, and none but probes before it is known how long they are: what
+   * lies here, others cannot take, whose replicas may be free sooner.
+   */
   get #wantedLeases(): number {
-    return this.#rests ? 0 : 2 * this.maxReplicas;
+    const most = 2 * this.maxReplicas;
+    if (this.#rests) return 0;
+    if (this.#itemMs === undefined) return Math.min(most, this.#splitting > 0 ? 0 : this.#missingProbes);
+    const ahead = (this.maxReplicas * this.#concurrency * aheadMs) / this.#itemMs;
+    return Math.min(most, Math.max(1, Math.ceil(ahead)));
+  }
+
+  /** Inputs that could be begun now to find out how long one takes. */
+  get #missingProbes(): number {
+    return Math.max(0, Math.min(maxProbes, this.maxReplicas * this.#concurrency) - this.#slices.size);
   }
 
   get maxReplicas(): number {
@@ -188,13 +203,12 @@ export class Feed implements Workload {
     if (slot.slices.size > 0 && this.#isFull(slot, heldMs)) return "none";
     const { count } = lease.chunk;
     const isUnknown = this.#itemMs === undefined && count > 1;
-    if (isUnknown && (this.#slices.size > 0 || this.#splitting > 0)) return "none";
-    const suits = this.#suitableCount();
+    if (isUnknown && (this.#missingProbes === 0 || this.#splitting > 0)) return "none";
     this.#buffer.shift();
     const known = this.#spec.options.cache ? this.#knownOutcomes(lease.chunk) : [];
     if (known.length > 0) void this.#settleKnown(lease, known);
     else if (isUnknown) this.#probe(lease, slot);
-    else if (count > 2 * suits) void this.#split(lease, suits, slicesPerSplit);
+    else if (count > 2 * this.#suitableCount()) void this.#split(lease, this.#suitableCount(), slicesPerSplit);
     else void this.#work(lease, slot, (this.#itemMs ?? targetMs) * count);
     void this.#fill();
     return "given";
@@ -207,7 +221,7 @@ export class Feed implements Workload {
   #probe(lease: Lease, slot: Slot): void {
     const { count } = lease.chunk;
     if (this.#hasProbed) void this.#work(lease, slot, targetMs, Math.min(count, this.#concurrency));
-    else void this.#split(lease, 1, Math.min(count - 1, maxProbes, this.maxReplicas * this.#concurrency));
+    else void this.#split(lease, 1, Math.min(count - 1, this.#missingProbes));
     this.#hasProbed = true;
   }
 
@@ -298,13 +312,19 @@ export class Feed implements Workload {
     return Math.max(1, Math.min(maxSliceCount, Math.round(perReplica)));
   }
 
+  /** Whether a chunk is to be split before it is its turn. What the cache has of it is seen first. */
+  #isTooLong({ count }: Chunk): boolean {
+    return this.#itemMs !== undefined && !this.#spec.options.cache && count > 2 * this.#suitableCount();
+  }
+
   /** Keeps enough leases at hand that no replica waits for one. */
   async #fill(): Promise<void> {
     if (this.#claiming || this.#stop.signal.aborted) return;
     this.#claiming = true;
     try {
       while (!this.#stop.signal.aborted) {
-        const want = this.#wantedLeases - this.#buffer.length;
+        this.#releaseSurplus();
+        const want = this.#wantedLeases - this.#buffer.length - this.#splitting * slicesPerSplit;
         if (want <= 0) return;
         const leases = await this.#host.queue.claim(this.run, {
           max: want,
@@ -317,9 +337,11 @@ export class Feed implements Workload {
           continue;
         }
         if (this.#stop.signal.aborted) return;
-        this.#buffer.push(...leases);
+        for (const lease of leases) {
+          if (this.#isTooLong(lease.chunk)) void this.#split(lease, this.#suitableCount(), slicesPerSplit);
+          else this.#buffer.push(lease);
+        }
         this.#buffer.sort((a, b) => a.chunk.lo - b.chunk.lo);
-        this.#releaseSurplus();
         this.#pool.dispatch();
       }
     } catch (error) {
@@ -336,6 +358,7 @@ export class Feed implements Workload {
     await this.#settle(lease, [], children);
     this.#splitting--;
     this.#pool.wake();
+    void this.#fill();
   }
 
   /** Works the first `count` inputs of a chunk, by default all; the rest goes back to the queue with their outcomes. */
@@ -375,6 +398,7 @@ export class Feed implements Workload {
         },
       );
       this.#measured(slot, begunAtMs, chunk.count, value.workedMs);
+      this.refill();
       if (value.strays > 0) this.#pool.recycle(slot);
       if (!this.#stop.signal.aborted)
         settled = this.#settle(lease, slice.results, [...remainder(chunk, slice.results), ...rest]);
@@ -426,10 +450,14 @@ export class Feed implements Workload {
     if (this.#spec.options.cache) this.#remember(lease.chunk, results);
     if (children.length > 0) void this.#fill();
     const failed = results.find((range) => range.errors > 0);
-    if (failed && !this.#failedOnce && this.#spec.options.onError !== "collect") {
-      this.#failedOnce = true;
-      void this.#letEarlierFinish(failed.lo).then(() => this.#host.onFirstError());
-    }
+    if (failed) this.inputFailed(failed.lo);
+  }
+
+  /** An input failed, here or on another cluster, and that has been settled. */
+  inputFailed(lo: number): void {
+    if (this.#failedOnce || this.#spec.options.onError === "collect") return;
+    this.#failedOnce = true;
+    void this.#letEarlierFinish(lo).then(() => this.#host.onFirstError());
   }
 
   /** Inputs before one that failed are given a moment to finish: whoever reads in input order wants them first. */

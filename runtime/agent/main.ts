@@ -15,6 +15,7 @@ import { fileURLToPath } from "node:url";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { WebSocketServer } from "ws";
 import type { AgentStatus, NodeMetrics, NodeStatus } from "../protocol/messages.ts";
+import { passOn } from "../protocol/passOn.ts";
 import { FarcallError, messageOf } from "../spec/errors.ts";
 import { FileLock } from "../spec/fileLock.ts";
 import { ensurePrivateFolder } from "../spec/home.ts";
@@ -178,7 +179,8 @@ export class Agent {
       logs,
       timelines,
       changes,
-      ...(fleet && code ? { code, nodes: () => fleet.elsewhere() } : {}),
+      node: this.#number,
+      ...(fleet && code ? { fleet, code } : {}),
     });
     this.#cleanup.defer(() => this.#maps.close());
     const registry = new EnvRegistry({ database, envs, pools: this.#pools, maps: this.#maps, runs: this.#runs });
@@ -253,7 +255,9 @@ export class Agent {
   }
 
   #join(nats: NatsConnection, accept: (transport: Transport) => void): Fleet {
-    const fleet = this.#cleanup.use(new Fleet({ nats, number: this.#number, look: () => this.#look(), accept }));
+    const work = passOn((run) => this.#maps.guests.askFor(run));
+    const look = () => this.#look();
+    const fleet = this.#cleanup.use(new Fleet({ nats, number: this.#number, look, accept, work }));
     fleet.onShape(() => {
       this.#shares.forget();
       this.#maps.refill();

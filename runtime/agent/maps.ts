@@ -3,7 +3,6 @@ import type {
   Failure,
   Item,
   MapSpec,
-  NodeStatus,
   Params,
   Result,
   RunRecord,
@@ -20,7 +19,10 @@ import { FarcallError } from "../spec/errors.ts";
 import type { RunId } from "../spec/names.ts";
 import type { Changes } from "./changes.ts";
 import type { SharedCode } from "./fleet/code.ts";
+import type { Fleet } from "./fleet/fleet.ts";
 import { Feed } from "./feed.ts";
+import { GuestMaps } from "./guests/guestMaps.ts";
+import { Lender } from "./guests/lender.ts";
 import type { RunLogs } from "./logs.ts";
 import type { OutcomeCache } from "./outcomeCache.ts";
 import type { Pools } from "./pools.ts";
@@ -41,9 +43,11 @@ export interface MapsOptions {
   changes: Changes;
   /** A map begins to work in an env. */
   onEnv: (env: ResolvedEnv) => void;
-  /** Of a cluster of several nodes: code on all of them, and what the others say of themselves. */
+  /** Number of this node. */
+  node: number;
+  /** Of a cluster of several nodes: the others, and code on all of them. */
+  fleet?: Fleet;
   code?: SharedCode;
-  nodes?: () => NodeStatus[];
 }
 
 interface ActiveMap {
@@ -80,10 +84,19 @@ export class Maps {
   /** Maps that are known to have ended, so that what still comes of them is not looked at. */
   readonly #seen = new Set<RunId>();
   readonly #changes: Changes;
+  /** Lends work of the maps of this cluster to others. */
+  readonly lender: Lender;
+  /** The maps of other clusters that are worked on here. */
+  readonly guests: GuestMaps;
 
   constructor(options: MapsOptions) {
     this.#options = options;
     this.#changes = options.changes;
+    this.guests = new GuestMaps(options);
+    this.lender = new Lender(options.queue, {
+      onInputFailed: (run, lo) => this.#active.get(run)?.feed?.inputFailed(lo),
+      onSaid: (run) => this.#changes.announce(run),
+    });
     options.queue.onChange((run) => {
       this.#changes.announce(run);
       void this.#look(run);
@@ -92,9 +105,10 @@ export class Maps {
 
   /** What this node works on. */
   working(): { run: RunId; active: number; replicas: number }[] {
-    return [...this.#active].flatMap(([run, { feed }]) =>
+    const own = [...this.#active].flatMap(([run, { feed }]) =>
       feed && feed.replicas > 0 ? [{ run, active: feed.activeInputs, replicas: feed.replicas }] : [],
     );
+    return [...own, ...this.guests.working()];
   }
 
   /** Takes up the maps that were running when the last agent ended. */
@@ -114,6 +128,7 @@ export class Maps {
   /** There may be more or fewer replicas to work with. */
   refill(): void {
     for (const { feed } of this.#active.values()) feed?.refill();
+    this.guests.refill();
   }
 
   /**
@@ -172,7 +187,7 @@ export class Maps {
 
   /** Maps that have work to do or somebody who brings some. */
   async activeCount(): Promise<number> {
-    let count = 0;
+    let count = this.guests.count;
     for (const [run, map] of this.#active) {
       const { pending, leased } = await this.#options.queue.counts(run);
       if (map.job.state === "run" && (map.feeders.size > 0 || pending + leased > 0)) count++;
@@ -239,11 +254,12 @@ export class Maps {
 
   /** Maps that work in an env now, among those that `uses` says yes to. */
   busyRuns(uses: (env: ResolvedEnv) => boolean): RunId[] {
-    return [...this.#active].flatMap(([run, { job, spec, feed, feeders, loading }]) => {
+    const own = [...this.#active].flatMap(([run, { job, spec, feed, feeders, loading }]) => {
       const rests = job.state === "pause" || (feeders.size === 0 && (feed?.wanted ?? 0) === 0);
       const idle = rests && !loading && (feed?.activeInputs ?? 0) === 0;
       return uses(spec.module.env) && !idle ? [run] : [];
     });
+    return [...own, ...this.guests.busyRuns(uses)];
   }
 
   /** Takes maps that do not work now off their pools, which are about to end; they are readied anew when they go on. */
@@ -282,7 +298,8 @@ export class Maps {
 
   async control({ run, to }: Params<AgentMethods["run.control"]>): Promise<RunRecord> {
     const map = this.#active.get(run);
-    if (map && to === "cancel") await this.#end(map, "cancelled");
+    if (!map && to === "cancel") await this.guests.cancel(run);
+    else if (map && to === "cancel") await this.#end(map, "cancelled");
     else if (map) {
       const wanted = to === "pause" ? "pause" : "run";
       if (map.job.state !== wanted) await this.#setState(map, wanted);
@@ -294,7 +311,7 @@ export class Maps {
   async record(run: RunId): Promise<RunRecord> {
     const { queue, runs } = this.#options;
     const map = this.#active.get(run);
-    const stored = runs.get(run);
+    const stored = this.guests.record(run) ?? runs.get(run);
     if (stored?.kind === "call") return stored;
     const job = await queue.job(run);
     if (!job) {
@@ -304,7 +321,8 @@ export class Maps {
     const spec = map?.spec ?? (JSON.parse(job.spec) as MapSpec);
     const counts = await queue.counts(run);
     const unsettled = map?.feed?.unsettled ?? { done: 0, failed: 0 };
-    const elsewhere = map ? this.#elsewhere(run) : [];
+    const guests = this.lender.parts(run) ?? stored?.guests;
+    const elsewhere = map ? [...this.#elsewhere(run), ...(guests ?? [])] : [];
     let state = stateOfJob[job.state];
     const starved = job.total === undefined && counts.pending + counts.leased === 0;
     if (state === "running" && starved && (map?.feeders.size ?? 0) === 0) state = "interrupted";
@@ -326,12 +344,19 @@ export class Maps {
       costUsd: 0,
       source: spec.module.source,
       bundle: spec.module.bundle.hash,
+      ...(guests ? { guests } : {}),
     };
   }
 
-  /** What other nodes said last of their work on a map. */
-  #elsewhere(run: RunId): NodeStatus["maps"] {
-    return (this.#options.nodes?.() ?? []).flatMap(({ maps }) => maps.filter((each) => each.run === run));
+  /** What other nodes of this cluster do of a map. */
+  #elsewhere(run: RunId): { active: number; replicas: number }[] {
+    const others = this.#options.fleet?.elsewhere() ?? [];
+    return others.flatMap(({ maps }) => maps.filter((each) => each.run === run));
+  }
+
+  /** Of a map of another cluster that was worked on here there are no outcomes: they are where it belongs. */
+  #isElsewhere(run: RunId): boolean {
+    return this.guests.has(run) || this.#options.runs.get(run)?.home !== undefined;
   }
 
   /** Sends outcomes until the run has ended and all were sent, or with `follow` false until there are no more. */
@@ -346,6 +371,11 @@ export class Maps {
     while (!signal.aborted) {
       const version = this.#changes.version(run);
       const job = await queue.head(run);
+      if (!job && this.#isElsewhere(run)) {
+        if (!follow || !this.guests.has(run)) break;
+        await this.#changes.wait(run, version, signal);
+        continue;
+      }
       if (!job) throw runUnknown(run);
       const mayGrow = follow && !isOver(job);
       const page = await queue.outcomes(run, { order, from, limit: pageRanges, limitBytes: pageBytes, errorsOnly });
@@ -381,17 +411,18 @@ export class Maps {
   /** Paused maps stay as they are, for the next agent. */
   async cancelRunning(): Promise<void> {
     const running = [...this.#active.values()].filter((map) => map.job.state === "run");
-    await Promise.all(running.map((map) => this.#end(map, "cancelled")));
+    await Promise.all([...running.map((map) => this.#end(map, "cancelled")), this.guests.cancelAll()]);
   }
 
   async close(): Promise<void> {
     for (const map of this.#active.values()) map.feed?.finish();
+    this.guests.close();
     await this.#options.timelines.close();
     this.#active.clear();
   }
 
   isLive(run: RunId): boolean {
-    return this.#active.has(run);
+    return this.#active.has(run) || this.guests.has(run);
   }
 
   #track(job: JobRecord): ActiveMap {
@@ -415,7 +446,7 @@ export class Maps {
     return {
       done: settled + done,
       failed: errors + failed,
-      active: feed?.activeInputs ?? 0,
+      active: (feed?.activeInputs ?? 0) + sum(this.lender.parts(job.id) ?? [], ({ active }) => active),
       busyMs: feed?.takeBusyMs() ?? new Map(),
     };
   }
@@ -523,7 +554,9 @@ export class Maps {
       endedAtMs: Date.now(),
       active: 0,
       error: failureOf(error) ?? null,
+      ...(record.guests ? { guests: record.guests.map((part) => ({ ...part, active: 0, replicas: 0 })) } : {}),
     });
+    this.lender.forget(run);
     this.#options.logs.grew(run);
     this.#changes.announce(run);
   }

@@ -288,7 +288,7 @@ function addColumns(database: DatabaseSync): void {
   }
 }
 
-/** Calls that were running when the last agent died are running no more. */
+/** Calls that were running when the last agent died are running no more, nor is the part of another cluster's map. */
 function endLeftOver(database: DatabaseSync): void {
   const error: Failure = { code: "worker.killed", message: "The agent ended while the call was running." };
   database
@@ -298,6 +298,12 @@ function endLeftOver(database: DatabaseSync): void {
        WHERE json_extract(record, '$.kind') = 'call' AND json_extract(record, '$.state') = 'running'`,
     )
     .run(Date.now(), JSON.stringify(error));
+  database
+    .prepare(
+      `UPDATE run SET record = json_set(record, '$.state', 'done', '$.endedAtMs', ?, '$.active', 0, '$.replicas', 0)
+       WHERE json_extract(record, '$.home') IS NOT NULL AND json_extract(record, '$.state') = 'running'`,
+    )
+    .run(Date.now());
 }
 
 function moveAside(file: string): string {

@@ -7,7 +7,8 @@ import type { MapOptions } from "../spec/map.ts";
 import { checkMapOptions } from "../spec/map.ts";
 import { inputName } from "../inputs/inputName.ts";
 import type { Invocation } from "./main.ts";
-import { clusterName, envSpec, flag, noMore, openCluster, target, text, timeMs, whole } from "./options.ts";
+import { Cluster, type ClusterOptions } from "../cluster/cluster.ts";
+import { asked, clusterNames, envSpec, flag, noMore, openCluster, target, text, timeMs, whole } from "./options.ts";
 import { LineOutput } from "./output.ts";
 import { MapProgress } from "./progress.ts";
 import { Reconnecting } from "./reconnecting.ts";
@@ -67,10 +68,23 @@ export async function mapCommand({ words, values, signal }: Invocation): Promise
     });
   }
   consoleToStandardError();
+  const [homeName = "local", ...guestNames] = clusterNames(values);
+  if (guestNames.length > 0 && flag(values, "detach")) {
+    throw new FarcallError("usage", `A map on several clusters cannot be left with --detach.`, {
+      hint: "This process carries work between them. Leave out --detach, or name one cluster.",
+    });
+  }
   using input = await openInput(given, { signal });
-  using reconnecting = new Reconnecting(line, clusterName(values));
+  using reconnecting = new Reconnecting(line, homeName);
   const { onReconnecting } = reconnecting;
-  using cluster = closing(openCluster(values, { logs: (each) => line.print(logLineText(each)), onReconnecting }));
+  const open = (name: string, options: ClusterOptions) => new Cluster(name, { ...options, ...asked() });
+  const onWarning = (warning: string) => line.print(paint("yellow", sanitize(warning, false)));
+  using guests = new DisposableStack();
+  const on = guestNames.map((name) => {
+    const logs: ClusterOptions["logs"] = (each) => line.print(`${paint("dim", name)} ${logLineText(each)}`);
+    return guests.adopt(open(name, { logs }), (guest) => guest.close());
+  });
+  using cluster = closing(open(homeName, { logs: (each) => line.print(logLineText(each)), onReconnecting }));
   const module = await cluster.cluster.openModule(file, {
     env,
     signal,
@@ -80,7 +94,7 @@ export async function mapCommand({ words, values, signal }: Invocation): Promise
   await refuseSameFile(given, text(values, "output"));
   await using output = await LineOutput.open(text(values, "output"));
   signal.throwIfAborted();
-  const run = module.map(name, input.values, { ...options, run: resume, input: inputName(given) });
+  const run = module.map(name, input.values, { ...options, run: resume, input: inputName(given), on, onWarning });
   const cancel = () => void run.cancel().catch(() => undefined);
   signal.addEventListener("abort", cancel, { once: true });
   if (flag(values, "detach")) {

@@ -55,8 +55,23 @@ export function openCluster(values: Values, options: Omit<ClusterOptions, "home"
   return new Cluster(clusterName(values), { ...options, ...asked() });
 }
 
+/** Of a command that is about one cluster. */
 export function clusterName(values: Values): string {
-  return text(values, "on") ?? "local";
+  const [name = "local", ...others] = clusterNames(values);
+  if (others.length === 0) return name;
+  throw new FarcallError("usage", `--on names ${others.length + 1} clusters.`, {
+    hint: "Only `farcall map` works on several at once. Name one.",
+  });
+}
+
+/** The clusters of `--on A,B`, each once. */
+export function clusterNames(values: Values): string[] {
+  const names = (text(values, "on") ?? "local").split(",").map((name) => name.trim());
+  const twice = names.find((name, at) => names.indexOf(name) !== at);
+  if (twice === undefined) return names;
+  throw new FarcallError("usage", `--on names the cluster ${JSON.stringify(twice)} twice.`, {
+    hint: "Name each cluster once.",
+  });
 }
 
 /** For a cluster opened by the command line: whom to ask. */

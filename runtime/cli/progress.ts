@@ -8,7 +8,7 @@ const plainEveryMs = 10_000;
 /** Weight of the newest rate in the average shown. */
 const freshness = 0.2;
 
-interface Shown extends Pick<RunRecord, "state" | "total" | "accepted" | "done" | "failed" | "replicas"> {
+interface Shown extends Pick<RunRecord, "state" | "total" | "accepted" | "done" | "failed" | "replicas" | "guests"> {
   isReconnecting?: boolean;
 }
 
@@ -45,7 +45,9 @@ export class MapProgress implements Disposable {
       `in ${duration(elapsedMs)}`,
       ...(done > 0 ? [`${rate((done / elapsedMs) * 1_000)}/s`] : []),
     ];
-    return `${parts.join(", ")} ${paint("dim", `(run ${run})`)}`;
+    const elsewhere = [...byCluster(record?.guests ?? [])].map(([name, part]) => `${count(part)} on ${name}`);
+    const where = elsewhere.length > 0 ? `, of them ${elsewhere.join(", ")}` : "";
+    return `${parts.join(", ")}${where} ${paint("dim", `(run ${run})`)}`;
   }
 
   [Symbol.dispose](): void {
@@ -85,6 +87,12 @@ export class MapProgress implements Disposable {
     else parts.push(state === "paused" ? "paused" : replicas === 1 ? "1 replica" : `${replicas} replicas`);
     return `${bar(done, total)}${parts.join(" · ")}`;
   }
+}
+
+function byCluster(guests: NonNullable<RunRecord["guests"]>): Map<string, number> {
+  const done = new Map<string, number>();
+  for (const part of guests) done.set(part.cluster, (done.get(part.cluster) ?? 0) + part.done);
+  return done;
 }
 
 const barWidth = 20;

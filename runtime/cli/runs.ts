@@ -1,6 +1,7 @@
 import { outcomeLine, toJson } from "../client/json.ts";
 import type { Run } from "../client/run.ts";
 import type { RunRecord } from "../protocol/messages.ts";
+import { FarcallError } from "../spec/errors.ts";
 import type { Invocation } from "./main.ts";
 import { clusterName, flag, noMore, openCluster, runArgument, text, whole } from "./options.ts";
 import { LineOutput } from "./output.ts";
@@ -43,6 +44,7 @@ function row(record: RunRecord): Record<string, string> {
 export async function logsCommand({ words, values, signal }: Invocation): Promise<number> {
   return readRun(runArgument(words, "farcall logs RUN"), values, async (run) => {
     await using output = await LineOutput.open(undefined);
+    sayGuests(run.record);
     const tail = whole(values, "tail", 0);
     const options = { follow: flag(values, "follow"), signal, ...(tail === undefined ? {} : { tail }) };
     for await (const lines of run.logs(options)) {
@@ -53,8 +55,20 @@ export async function logsCommand({ words, values, signal }: Invocation): Promis
   });
 }
 
+/** What was printed on other clusters is there. */
+function sayGuests({ id, guests = [] }: RunRecord): void {
+  for (const cluster of new Set(guests.map((part) => part.cluster)))
+    process.stderr.write(`also on ${cluster}: farcall logs ${id} --on ${cluster}\n`);
+}
+
 export async function resultsCommand({ words, values, signal }: Invocation): Promise<number> {
   return readRun(runArgument(words, "farcall results RUN"), values, async (run) => {
+    const { home } = run.record;
+    if (home !== undefined) {
+      throw new FarcallError("run.state", `The map ${run.id} belongs to the cluster ${home}, which has its outcomes.`, {
+        hint: `This one worked on it. See \`farcall results ${run.id} --on ${home}\`.`,
+      });
+    }
     await using output = await LineOutput.open(text(values, "output"));
     if (run.record.kind === "call") {
       try {

@@ -1,7 +1,9 @@
-import type { MapSpec, RunRecord } from "../protocol/messages.ts";
+import type { GuestPart, MapSpec, RunRecord } from "../protocol/messages.ts";
 import { FarcallError } from "../spec/errors.ts";
 import { newRunId } from "../spec/names.ts";
 import type { Inputs } from "../spec/inputs.ts";
+import { type GuestOptions, Guests } from "./guests/guest.ts";
+import type { GuestPlace } from "./guests/workPlace.ts";
 import { Feeder, isEnded, leaveFeed, NotSent, type Rest, takeFeedAgain } from "./feeder.ts";
 import { chunkInputs } from "./inputs.ts";
 import { onward } from "./onward.ts";
@@ -24,6 +26,12 @@ export interface Progress {
   /** Replicas at work now. */
   replicas: number;
   costUsd: number;
+  /** What nodes of other clusters than the map's own have done of it. */
+  guests: GuestPart[];
+}
+
+export interface MapGuests extends Pick<GuestOptions, "homeName" | "onWarning"> {
+  places: readonly GuestPlace[];
 }
 
 /**
@@ -44,6 +52,8 @@ export class MapRun<T> implements AsyncIterable<MapOutcome<T>>, AsyncDisposable 
   #feedError: unknown;
   #record: RunRecord | undefined;
   #watching: Promise<void> | undefined;
+  readonly #guestsWanted: MapGuests;
+  #guests: Guests | undefined;
 
   /** For `RemoteFunction.map`. With `ready` the module is on the cluster; inputs follow when it is. */
   constructor(options: {
@@ -55,12 +65,15 @@ export class MapRun<T> implements AsyncIterable<MapOutcome<T>>, AsyncDisposable 
     inputs: Inputs<unknown>;
     /** Makes sure that the agent has the code; again after it was replaced. */
     ready: () => Promise<unknown>;
+    /** Other clusters that work on it. */
+    guests: MapGuests;
   }) {
     this.id = options.run ?? newRunId();
     this.#isNew = options.run === undefined;
     this.#session = options.session;
     this.#spec = options.spec;
     this.#mapper = options.mapper;
+    this.#guestsWanted = options.guests;
     this.#feeding = this.#feed(options.inputs, options.ready);
     // Whoever iterates or awaits the run is told; somebody who never does must not be ended by it.
     this.#feeding.catch(() => undefined);
@@ -84,6 +97,7 @@ export class MapRun<T> implements AsyncIterable<MapOutcome<T>>, AsyncDisposable 
       active: record?.active ?? 0,
       replicas: record?.replicas ?? 0,
       costUsd: record?.costUsd ?? 0,
+      guests: record?.guests ?? [],
     };
   }
 
@@ -129,6 +143,7 @@ export class MapRun<T> implements AsyncIterable<MapOutcome<T>>, AsyncDisposable 
     }
     if (this.#feedError !== undefined) throw this.#feedError;
     if (record) this.#record = record;
+    await this.#guests?.end();
     this.#session.runEnded(this.id);
     this.#throwIfUnfinished(record);
   }
@@ -151,6 +166,7 @@ export class MapRun<T> implements AsyncIterable<MapOutcome<T>>, AsyncDisposable 
   async finished(): Promise<Progress> {
     await this.#feeding;
     await this.#watch(false);
+    await this.#guests?.end();
     this.#session.runEnded(this.id);
     return this.progress;
   }
@@ -195,6 +211,7 @@ export class MapRun<T> implements AsyncIterable<MapOutcome<T>>, AsyncDisposable 
       await ready();
       const { accepted } = await this.#session.withRetry(() => this.#create(), this.#stop.signal);
       this.#beginning.resolve();
+      this.#beginGuests();
       const { signal } = this.#stop;
       const again = () => takeFeedAgain(this.#session, this.id, signal);
       // Of a run that was there before, somebody else may be about to send the first inputs.
@@ -212,6 +229,18 @@ export class MapRun<T> implements AsyncIterable<MapOutcome<T>>, AsyncDisposable 
       } else await this.#control("cancel").catch(() => undefined);
       throw this.#feedError;
     }
+  }
+
+  /** Has the other clusters work for as long as the run is known to go on. */
+  #beginGuests(): void {
+    const { places, ...options } = this.#guestsWanted;
+    if (places.length === 0) return;
+    const { id: run } = this;
+    const guests = (this.#guests = new Guests(
+      places.map((place) => ({ ...options, place, home: this.#session, run, spec: this.#spec })),
+    ));
+    const end = () => guests.end();
+    this.#watched().then(end, end);
   }
 
   /** Whoever else sends them goes on with that; the run is not ended for it. */

@@ -9,6 +9,7 @@ import { FarcallError } from "../spec/errors.ts";
 import type { Inputs } from "../spec/inputs.ts";
 import { checkMapOptions, type MapOptions } from "../spec/map.ts";
 import { isRunId, newRunId } from "../spec/names.ts";
+import { guestPlaces, type WorkPlace } from "./guests/workPlace.ts";
 import { MapRun } from "./mapRun.ts";
 import { reviveError } from "./remoteErrors.ts";
 import type { Session } from "./session.ts";
@@ -24,6 +25,9 @@ export interface LoadOptions {
   onProgress?: ((line: string) => void) | undefined;
   /** Where bundled third-party code is kept between processes. Default: nowhere. */
   cacheFolder?: string | undefined;
+  /** The cluster that the module is on, and how others are found by name, for maps on several. */
+  place?: WorkPlace | undefined;
+  placeNamed?: ((name: string) => WorkPlace) | undefined;
 }
 
 export interface CallOptions {
@@ -46,20 +50,27 @@ export interface MapBegin {
   run?: string | undefined;
   /** How the inputs were come by, for whoever repeats the run; at most 4,096 characters. */
   input?: string | undefined;
+  /**
+   * Clusters that work on the map together, objects or names. The one that the function was imported on always does
+   * and holds the map; the others do while this process is there. What `options` say of replicas holds for each.
+   */
+  on?: readonly (string | WorkPlace)[] | undefined;
+  /** Told, as one line, when one of the others is lost, is back, or cannot go on. Default: standard error. */
+  onWarning?: ((line: string) => void) | undefined;
 }
 
 export class RemoteModule {
   readonly bundle: Bundle;
   readonly ref: ModuleRef;
   readonly mapper: StackMapper;
-  readonly #session: Session;
+  readonly session: Session;
   readonly #options: LoadOptions;
   #signal: AbortSignal | undefined;
   #loaded: Loaded | undefined;
   #loading: Promise<Loaded> | undefined;
 
   private constructor(session: Session, built: Bundle, env: ResolvedEnv, options: LoadOptions) {
-    this.#session = session;
+    this.session = session;
     this.#options = options;
     this.#signal = options.signal;
     this.bundle = built;
@@ -97,6 +108,19 @@ export class RemoteModule {
     if (this.#loaded) return Promise.resolve(this.#loaded);
     this.#loading ??= this.#load().finally(() => (this.#loading = undefined));
     return this.#loading;
+  }
+
+  /** Brings them again to a cluster that may not be what it was. An abort of `signal` ends the attempt. */
+  reload(signal: AbortSignal): Promise<Loaded> {
+    this.#loaded = undefined;
+    this.#signal = signal;
+    return this.load();
+  }
+
+  /** The same code in an env of the same description, on another cluster. */
+  on(session: Session): RemoteModule {
+    const { bundle, ref } = this;
+    return new RemoteModule(session, bundle, ref.env, this.#options);
   }
 
   /** Throws `bundle.export-unknown` or `bundle.export-not-function` unless `name` can be called. */
@@ -174,7 +198,9 @@ export class RemoteModule {
 
   /** Begins a map, or with `run` goes on with one whose inputs were not all sent. */
   map<T>(name: string, inputs: Inputs<unknown>, options: MapOptions & MapBegin = {}): MapRun<T> {
-    const { run, input, ...rest } = options;
+    const { run, input, on = [], onWarning = printWarning, ...rest } = options;
+    const { place, placeNamed } = this.#options;
+    const guests = guestPlaces(on, place, placeNamed, this);
     const spec: MapSpec = {
       module: this.ref,
       export: name,
@@ -183,11 +209,12 @@ export class RemoteModule {
     };
     return new MapRun<T>({
       run,
-      session: this.#session,
+      session: this.session,
       spec,
       mapper: this.mapper,
       inputs,
-      ready: () => this.find(name),
+      ready: () => Promise.all([this, ...guests.map(({ module }) => module)].map((each) => each.find(name))),
+      guests: { places: guests, homeName: place?.name ?? "", onWarning },
     });
   }
 
@@ -198,13 +225,13 @@ export class RemoteModule {
     take: OnItem,
   ) {
     try {
-      return await this.#session.request("call", params as never, { body, signal }, take);
+      return await this.session.request("call", params as never, { body, signal }, take);
     } catch (error) {
       // The agent was replaced since the module was loaded: nothing has run, so it can be asked again.
       if (!(error instanceof FarcallError && error.code === "module.unknown")) throw error;
       this.#loaded = undefined;
       const { module } = await this.load();
-      return this.#session.request("call", { ...params, module } as never, { body, signal }, take);
+      return this.session.request("call", { ...params, module } as never, { body, signal }, take);
     }
   }
 
@@ -214,14 +241,14 @@ export class RemoteModule {
     const signal = this.#signal;
     this.#signal = undefined;
     let missing = Number.POSITIVE_INFINITY;
-    return this.#session.withRetry(async (patience) => {
+    return this.session.withRetry(async (patience) => {
       const onMissing = (files: number) => {
         // The link was cut, and yet something got through.
         if (files < missing) patience.renew();
         missing = files;
       };
-      const synced = await sync(this.#session, this.bundle, { signal, onMissing });
-      const stream = this.#session.stream("module.load", { module: this.ref }, { signal });
+      const synced = await sync(this.session, this.bundle, { signal, onMissing });
+      const stream = this.session.stream("module.load", { module: this.ref }, { signal });
       try {
         for (;;) {
           const next = await stream.next();
@@ -245,6 +272,10 @@ interface Loaded {
   exports: ExportInfo[];
   env: "reused" | "installed";
   synced: SyncResult;
+}
+
+function printWarning(line: string): void {
+  process.stderr.write(`${line}\n`);
 }
 
 function functionNames(exports: readonly ExportInfo[]): string {

@@ -1,7 +1,7 @@
 import type { Inputs } from "../spec/inputs.ts";
 import type { MapOptions } from "../spec/map.ts";
 import type { MapRun } from "./mapRun.ts";
-import type { CallOptions, RemoteModule } from "./module.ts";
+import type { CallOptions, MapBegin, RemoteModule } from "./module.ts";
 
 /** A module's exports as they look from afar: the same functions, answering with promises and streams. */
 
@@ -20,7 +20,7 @@ export type MappedValue<R> = R extends AsyncGenerator<infer Y> | Generator<infer
 export interface RemoteFunction<F extends AnyFunction> {
   (...args: Parameters<F>): RemoteResult<ReturnType<F>>;
   /** The function over many inputs, each given as its first argument. */
-  map(inputs: Inputs<Parameters<F>[0]>, options?: MapOptions & { run?: string }): MapRun<MappedValue<ReturnType<F>>>;
+  map(inputs: Inputs<Parameters<F>[0]>, options?: MapOptions & MapBegin): MapRun<MappedValue<ReturnType<F>>>;
   /** The same function with a signal or a time limit. */
   with(options: CallOptions): (...args: Parameters<F>) => RemoteResult<ReturnType<F>>;
 }
@@ -52,7 +52,7 @@ function remoteFunction(module: RemoteModule, name: string, streams: boolean): u
       streams ? module.stream(name, args, options) : module.call(name, args, options);
   const call = (...args: unknown[]) => (streams ? module.stream(name, args) : module.call(name, args));
   return Object.assign(call, {
-    map: (inputs: Inputs<unknown>, options?: MapOptions & { run?: string }) => module.map(name, inputs, options),
+    map: (inputs: Inputs<unknown>, options?: MapOptions & MapBegin) => module.map(name, inputs, options),
     with: withOptions,
   });
 }

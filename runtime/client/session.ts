@@ -6,7 +6,10 @@ import {
   type Item,
   type Params,
   type Result,
+  workMethods,
+  type WorkMethods,
 } from "../protocol/messages.ts";
+import { type AskWork, passOn } from "../protocol/passOn.ts";
 import { type OnItem, Peer, type Received } from "../protocol/rpc.ts";
 import type { Provider } from "../providers/provider.ts";
 import { FarcallError } from "../spec/errors.ts";
@@ -42,7 +45,7 @@ const betweenGreetingsMs = 50;
 const shortPatienceMs = 45_000;
 
 type Methods = AgentMethods;
-type AgentPeer = Peer<Methods>;
+type AgentPeer = Peer<Methods, WorkMethods>;
 
 export class Session implements Asking {
   readonly #options: SessionOptions;
@@ -58,6 +61,8 @@ export class Session implements Asking {
   #isReconnecting = false;
   readonly isLooking = false;
   readonly followed = new FollowedLogs();
+  /** Where to ask for the work of maps that this cluster works on for others. */
+  readonly #lent = new Map<string, AskWork>();
   /** By which an agent knows that a new connection takes the place of one that it may still take for alive. */
   readonly #id = randomUUID();
 
@@ -106,6 +111,18 @@ export class Session implements Asking {
       followed: this.followed,
       runEnded: (run) => this.runEnded(run),
     };
+  }
+
+  /** Lets the cluster ask for the work of a map of another one, until that is disposed of. */
+  lend(run: string, ask: AskWork): Disposable {
+    this.#lent.set(run, ask);
+    return { [Symbol.dispose]: () => void this.#lent.delete(run) };
+  }
+
+  #askFor(run: string): AskWork {
+    const ask = this.#lent.get(run);
+    if (ask) return ask;
+    throw new FarcallError("run.unknown", `This client does not lend work of the run ${run}.`);
   }
 
   runEnded(run: string): void {
@@ -215,8 +232,8 @@ export class Session implements Asking {
     for (let tries = 1; ; tries++) {
       const link = await this.#options.provider.connect({ start });
       const peer: AgentPeer = new Peer(link.transport, agentMethods, {
-        methods: {},
-        handlers: {},
+        methods: workMethods,
+        handlers: passOn((run) => this.#askFor(run)),
         keepAlive: true,
         onClose: () => {
           if (this.#connected?.peer === peer) this.#connected = undefined;

@@ -2,6 +2,7 @@ import { dirname, isAbsolute, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Cursors } from "../client/cursors.ts";
 import { Envs } from "../client/envs.ts";
+import type { WorkPlace } from "../client/guests/workPlace.ts";
 import type { LoadOptions } from "../client/module.ts";
 import { RemoteModule } from "../client/module.ts";
 import { type Remote, remoteExports } from "../client/remote.ts";
@@ -71,10 +72,13 @@ const metricsTimeoutMs = 15_000;
  * console.log(await square(7));
  * console.log(await square.map([1, 2, 3]).toArray());
  */
-export class Cluster implements AsyncDisposable {
+export class Cluster implements AsyncDisposable, WorkPlace {
   readonly name: string;
+  /** Folder of the Farcall that knows it. */
+  readonly home: string;
   readonly runs: Runs;
   readonly envs: Envs;
+  readonly #options: ClusterOptions;
   readonly #session: Session;
   readonly #cacheFolder: string;
   readonly #connections: Connections;
@@ -82,12 +86,15 @@ export class Cluster implements AsyncDisposable {
   readonly #machines: SshCluster | undefined;
   /** What is kept of its runs on this machine; undefined for the local cluster, whose runs are here anyway. */
   readonly #mirror: Mirror | undefined;
+  /** Clusters that maps of this one run on as well, and that were given by name. */
+  readonly #named = new Map<string, Cluster>();
 
   constructor(spec: string | ClusterSpec, options: ClusterOptions = {}) {
     const { logs = "inherit", onReconnecting, onMirror } = options;
     const checked = checkClusterSpec(typeof spec === "string" ? { name: spec } : spec);
     this.name = checked.name;
-    const home = options.home === undefined ? farcallHome() : resolve(options.home);
+    const home = (this.home = options.home === undefined ? farcallHome() : resolve(options.home));
+    this.#options = options;
     this.#cacheFolder = join(home, "cache", "vendor");
     this.#connections = new Connections(home, options.prompter);
     const registry = new Registry(home);
@@ -149,7 +156,26 @@ export class Cluster implements AsyncDisposable {
 
   /** A module by path, for those who know its functions by name only: the command line, the editor. */
   openModule(file: string, options: LoadOptions = {}): Promise<RemoteModule> {
-    return RemoteModule.open(this.#session, file, { cacheFolder: this.#cacheFolder, ...options });
+    const placeNamed = (name: string) => this.#clusterNamed(name);
+    return RemoteModule.open(this.#session, file, {
+      cacheFolder: this.#cacheFolder,
+      place: this,
+      placeNamed,
+      ...options,
+    });
+  }
+
+  bring(module: RemoteModule): RemoteModule {
+    return module.on(this.#session);
+  }
+
+  /** Throws `cluster.unknown`. */
+  #clusterNamed(name: string): Cluster {
+    if (name === this.name) return this;
+    const { onReconnecting: _ofThis, ...options } = this.#options;
+    const named = this.#named.get(name) ?? new Cluster(name, { ...options, home: this.home });
+    this.#named.set(name, named);
+    return named;
   }
 
   /** What the cluster is doing; undefined when it is not up. Starts nothing. */
@@ -273,6 +299,7 @@ export class Cluster implements AsyncDisposable {
 
   /** Ends the connection. Runs go on. */
   close(): void {
+    for (const named of this.#named.values()) named.close();
     this.#session.close();
     this.#machines?.close();
     void this.#connections.close();
@@ -280,6 +307,7 @@ export class Cluster implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.kept();
+    for (const named of this.#named.values()) await named[Symbol.asyncDispose]();
     this.#session.close();
     this.#machines?.close();
     await this.#connections.close();

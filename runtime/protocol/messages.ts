@@ -74,6 +74,19 @@ export type ExportInfo = v.InferOutput<typeof exportSchema>;
 const runStates = ["running", "paused", "done", "failed", "cancelled", "interrupted"] as const;
 export type RunState = (typeof runStates)[number];
 
+/** What a node of another cluster did of a map. */
+const guestSchema = v.object({
+  cluster: v.string(),
+  node: count,
+  /** Inputs it settled, those that failed included, since the agent of the map's home began. */
+  done: count,
+  failed: count,
+  /** Inputs being worked on, and replicas that do, as it last said. */
+  active: count,
+  replicas: count,
+});
+export type GuestPart = v.InferOutput<typeof guestSchema>;
+
 /** The record of a call or a map. */
 const runSchema = v.object({
   id: runId,
@@ -100,6 +113,10 @@ const runSchema = v.object({
   source: sourceSchema,
   /** Hash of the bundle that ran. */
   bundle: hash,
+  /** Of a map that other clusters work on as well: the part of each of their nodes. */
+  guests: v.optional(v.array(guestSchema)),
+  /** The cluster that a map belongs to, where that is another one: the counts are of what was done here. */
+  home: v.optional(v.string()),
 });
 export type RunRecord = v.InferOutput<typeof runSchema>;
 
@@ -250,6 +267,42 @@ const envStatusSchema = v.object({
 });
 export type EnvStatus = v.InferOutput<typeof envStatusSchema>;
 
+/** Who borrows work: a node of a cluster that is not the map's home. */
+const borrower = { run: runId, cluster: v.pipe(v.string(), v.maxLength(200)), node: count };
+const outcomeRanges = v.array(v.object({ lo: count, count, errors: count, bytes: count }));
+
+/**
+ * The work of a map on its way to other clusters. The agent of the map's home serves these; the client that has both
+ * clusters, and a node for the others of its own, serve them by passing them on, bytes unread.
+ */
+export const workMethods = {
+  /**
+   * Leases chunks, as `MapQueue.claim` does; each comes as an item, its body a pack of values. `ended` says that no
+   * more will ever come.
+   */
+  "work.claim": {
+    params: v.object({ ...borrower, max: count, waitMs: count }),
+    item: v.object({ lo: count, count, deaths: count, attempt: count, token: v.string() }),
+    result: v.object({ ended: v.boolean() }),
+  },
+  "work.extend": { params: v.object({ ...borrower, token: v.string() }), result: v.object({ held: v.boolean() }) },
+  "work.release": { params: v.object({ ...borrower, token: v.string(), delayMs: count }), result: nothing },
+  /** Outcomes of a leased chunk that is settled soon, when they are too much for one message. Body: for each range a pack. */
+  "work.put": { params: v.object({ ...borrower, token: v.string(), ranges: outcomeRanges }), result: nothing },
+  /** Settles a chunk. Body: for each range a pack of outcomes. Children are cut out of the chunk where that is. */
+  "work.settle": {
+    params: v.object({
+      ...borrower,
+      token: v.string(),
+      ranges: outcomeRanges,
+      children: v.array(v.object({ lo: count, count, deaths: count })),
+    }),
+    result: v.object({ became: v.picklist(["stored", "already"]) }),
+  },
+  /** How much the borrower works on the map now: its replicas that do, and the inputs in their hands. */
+  "work.say": { params: v.object({ ...borrower, replicas: count, active: count }), result: nothing },
+} as const satisfies Catalogue;
+
 /** What a client may ask of an agent. */
 export const agentMethods = {
   /** First on every connection. The answer to a wrong token is `agent.auth`, and the end. */
@@ -380,6 +433,25 @@ export const agentMethods = {
         v.object({ index: count, ok: v.boolean(), attempts: count, sizeBytes: count, withheld: v.boolean() }),
       ),
     }),
+  },
+
+  ...workMethods,
+  /** Gives back all that a cluster has leased of a map. */
+  "work.leave": { params: v.object({ run: runId, cluster: v.string() }), result: nothing },
+  /**
+   * Has this cluster work on a map of another one, `home`, under the name `cluster`. What it needs of that it asks of
+   * whoever sent this, by `workMethods`. Ends when the map has, and on its cancelling.
+   */
+  "work.join": {
+    params: v.object({
+      run: runId,
+      spec: mapSpecSchema,
+      home: v.string(),
+      cluster: v.string(),
+      /** Only the node that is asked. */
+      here: v.optional(v.boolean()),
+    }),
+    result: nothing,
   },
 
   "run.list": {
@@ -546,6 +618,7 @@ export const workerNotices = {
 } as const satisfies Catalogue;
 
 export type AgentMethods = typeof agentMethods;
+export type WorkMethods = typeof workMethods;
 export type WorkerMethods = typeof workerMethods;
 export type WorkerNotices = typeof workerNotices;
 export type Params<M extends Method> = v.InferOutput<M["params"]>;

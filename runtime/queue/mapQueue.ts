@@ -77,6 +77,9 @@ export interface MapQueue {
   close(): Promise<void>;
 }
 
+/** The part of a queue that whoever works a job needs. */
+export type WorkSource = Pick<MapQueue, "claim" | "extend" | "release" | "settle">;
+
 /** `run` and `pause` may follow one another; the other three are final. */
 export type JobState = "run" | "pause" | "done" | "failed" | "cancelled";
 

@@ -1,6 +1,12 @@
 import type { NatsConnection } from "@nats-io/transport-node";
-import { agentMethods, type AgentMethods, type NodeStatus } from "../../protocol/messages.ts";
-import { Peer } from "../../protocol/rpc.ts";
+import {
+  agentMethods,
+  type AgentMethods,
+  type NodeStatus,
+  workMethods,
+  type WorkMethods,
+} from "../../protocol/messages.ts";
+import { type Handlers, Peer } from "../../protocol/rpc.ts";
 import { FarcallError } from "../../spec/errors.ts";
 import { dialOverBroker, listenOnBroker } from "../../transport/broker.ts";
 import type { Transport } from "../../transport/transport.ts";
@@ -10,7 +16,7 @@ import type { Transport } from "../../transport/transport.ts";
  * the broker, made when first needed. What a node says may be some seconds old, and nothing rests on it but where work
  * goes and what is shown.
  */
-export type AgentPeer = Peer<AgentMethods>;
+export type AgentPeer = Peer<AgentMethods, WorkMethods>;
 
 export interface FleetOptions {
   nats: NatsConnection;
@@ -20,6 +26,8 @@ export interface FleetOptions {
   look: () => Promise<NodeStatus>;
   /** Another node has connected to this one. */
   accept: (transport: Transport) => void;
+  /** Answers other nodes that this one had join a map of another cluster. */
+  work: Handlers<WorkMethods>;
 }
 
 const sayEveryMs = 2_000;
@@ -83,13 +91,14 @@ export class Fleet implements AsyncDisposable {
   async peer(number: number, signal?: AbortSignal): Promise<AgentPeer> {
     const before = await this.#peers.get(number)?.catch(() => undefined);
     if (before?.isOpen) return before;
-    const { nats } = this.#options;
+    const { nats, work } = this.#options;
     const dialling = dialOverBroker(nats, nodeWord(this.number), nodeWord(number), {
       signal,
       timeoutMs: dialTimeoutMs,
     });
     const made = dialling.then(
-      (transport): AgentPeer => new Peer(transport, agentMethods, { methods: {}, handlers: {}, keepAlive: true }),
+      (transport): AgentPeer =>
+        new Peer(transport, agentMethods, { methods: workMethods, handlers: work, keepAlive: true }),
     );
     this.#peers.set(number, made);
     made.catch(() => undefined);

@@ -42,7 +42,7 @@ export async function keepRun(session: Asking, store: MirrorStore, run: string, 
 
 const empty = new Uint8Array();
 
-/** Undefined for a run that has not ended. When it did is written down a moment after it has. */
+/** Undefined for a run that has not ended, or that belongs to another cluster. When it did is written down a moment after it has. */
 async function endedRecord(
   session: Asking,
   run: string,
@@ -50,7 +50,8 @@ async function endedRecord(
 ): Promise<RunRecord | undefined> {
   for (let looks = 1; ; looks++) {
     const { record } = (await session.request("run.get", { run }, { signal, timeoutMs: askTimeoutMs })).value;
-    if (!hasEnded(record.state)) return undefined;
+    // What was done here of another cluster's map is kept by whoever follows that.
+    if (!hasEnded(record.state) || record.home !== undefined) return undefined;
     if (record.endedAtMs !== null || looks === maxLooks) return record;
     await pause(betweenLooksMs, signal);
   }

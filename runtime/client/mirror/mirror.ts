@@ -51,7 +51,8 @@ export class Mirror {
   async keepAll(session: Session, signal: AbortSignal): Promise<number> {
     const { store } = this.#options;
     const { value } = await session.request("run.list", { limit: listedAtOnce }, { signal });
-    const wanted = value.runs.filter((record) => hasEnded(record.state) && !store.has(record.id)).map(({ id }) => id);
+    const isWanted = ({ id, state, home }: RunRecord) => hasEnded(state) && home === undefined && !store.has(id);
+    const wanted = value.runs.filter(isWanted).map(({ id }) => id);
     let failed = 0;
     const work = async () => {
       for (let run = wanted.pop(); run !== undefined; run = wanted.pop()) {

@@ -7,6 +7,10 @@ export interface Range {
 export class Ranges<T extends Range> {
   readonly #sorted: T[] = [];
 
+  get length(): number {
+    return this.#sorted.length;
+  }
+
   /** One behind the last index of all. */
   get end(): number {
     const last = this.#sorted.at(-1);
