@@ -23,6 +23,7 @@ import { listAll, whoKnows } from "./fleet/allRuns.ts";
 import { type CallCopies, keptCalls } from "./fleet/callCopies.ts";
 import type { SharedCode } from "./fleet/code.ts";
 import type { Fleet } from "./fleet/fleet.ts";
+import { followOthers } from "./fleet/nodeChanges.ts";
 import { followNodeLogs, type LogItem } from "./fleet/nodeLogs.ts";
 import { wholeTimeline } from "./fleet/wholeTimeline.ts";
 import type { Router } from "./fleet/router.ts";
@@ -372,6 +373,13 @@ export class Connection {
       },
       "changes.follow": async (_params, incoming) => {
         const source = { record: (run: RunId) => maps.record(run), replicaCount: () => agent.replicaCount() };
+        if (fleet && !isNode) {
+          // Maps are followed by every node; of calls that others were asked for only those know.
+          void followOthers(fleet, incoming.signal, ({ runs: changed }) => {
+            const news = changed.filter(({ id, kind }) => kind === "call" && !this.#knows(id));
+            if (news.length > 0) return incoming.send({ runs: news, replicas: agent.replicaCount() });
+          });
+        }
         await followChanges(changes, source, incoming);
         return { result: {} };
       },

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { type Cluster, newRunId, type RunRecord } from "farcall";
 import { describeInLab } from "../lab/describeInLab.ts";
-import { TestFleet } from "../support/fleet.ts";
+import { kinds, TestFleet } from "../support/fleet.ts";
 import { TestHome, until } from "../support/home.ts";
 import { roadsTo } from "../support/throughProxy.ts";
 
@@ -11,10 +11,11 @@ describeInLab("calls on a cluster of three machines", (lab) => {
   let cluster: Cluster;
   let other: TestHome;
   let roads: Awaited<ReturnType<typeof roadsTo>>;
+  /** Those of `cluster`, which lead to the first machine alone. */
+  let firstRoads: Awaited<ReturnType<typeof roadsTo>>;
 
   beforeAll(async () => {
     fleet = await TestFleet.up({ lab: lab(), nodes: 3 });
-    cluster = fleet.open();
     // Another client, which reaches the second machine alone.
     other = await TestHome.create();
     await other.write("there.ts", functions);
@@ -22,9 +23,14 @@ describeInLab("calls on a cluster of three machines", (lab) => {
     expect(await fleet.cli(["up", "lab", ...hosts], { home: other })).toMatchObject({ status: 0 });
     roads = await roadsTo(lab(), fleet.machines);
     for (const at of [0, 2]) await roads.proxies[at]!.refuse();
+    firstRoads = await roadsTo(lab(), fleet.machines);
+    for (const at of [1, 2]) await firstRoads.proxies[at]!.refuse();
+    Object.assign(process.env, firstRoads.env);
+    cluster = fleet.open();
   }, 120_000);
   afterAll(async () => {
     await roads?.[Symbol.asyncDispose]();
+    await firstRoads?.[Symbol.asyncDispose]();
     await other?.[Symbol.asyncDispose]();
     await fleet?.[Symbol.asyncDispose]();
   });
@@ -62,6 +68,12 @@ describeInLab("calls on a cluster of three machines", (lab) => {
   });
 
   it("are listed, followed and cancelled through any node", async () => {
+    const changed: RunRecord[] = [];
+    const watching = new AbortController();
+    const { signal } = watching;
+    const changes = (async () => {
+      for await (const { runs } of cluster.changes({ signal })) changed.push(...runs);
+    })().catch(() => undefined);
     const call = callThroughSecond("stay", [60_000]);
     const { id } = (await newestThroughSecond())!;
     expect((await cluster.runs.list()).find((record) => record.id === id)).toMatchObject({ state: "running" });
@@ -72,6 +84,12 @@ describeInLab("calls on a cluster of three machines", (lab) => {
     })();
     expect((await run.cancel(), await ended)).toMatchObject({ state: "cancelled" });
     expect((await call).stderr).toMatch(/run\.cancelled/);
+    await until(
+      () => new Set(changed.filter((record) => record.id === id).map(({ state }) => state)),
+      (states) => states.has("cancelled"),
+    );
+    watching.abort();
+    await changes;
     await expect(cluster.runs.open(newRunId())).rejects.toMatchObject({ code: "run.unknown" });
   });
 
@@ -92,6 +110,20 @@ describeInLab("calls on a cluster of three machines", (lab) => {
     expect(await run.result()).toBe(7);
     expect(await run.request()).toMatchObject({ export: "stay", args: [7], env: onSecond });
     await expect((await cluster.runs.open(failed!.id)).result()).rejects.toThrow(new RangeError("too far"));
+  });
+
+  it("that are detached go on when the agent ends that forwarded them", async () => {
+    const run = newRunId();
+    const module = await cluster.openModule(fleet.functionsFile, {
+      env: { name: "third", replicas: 1, compute: { node: 3 } },
+    });
+    module.call("where", [8_000], { run, detached: true }).catch(() => undefined);
+    const record = async () => (await cluster.runs.open(run).catch(() => undefined))?.record;
+    await until(record, (found) => found?.state === "running", 30_000);
+    expect(fleet.machines[0]!.signal(kinds.agent, "SIGTERM")).toBe(1);
+    await firstRoads.proxies[2]!.accept();
+    await until(record, (found) => found?.state === "done", 40_000);
+    expect(await (await cluster.runs.open(run)).result()).toBe("m3");
   });
 });
 
