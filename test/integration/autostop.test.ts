@@ -43,16 +43,16 @@ describeInLab("agents of a cluster", (lab) => {
     const { square } = await cluster.import<{ square(n: number): number }>(fleet.functionsFile, {
       env: { name: "first", replicas: 1, compute: { node: 1 } },
     });
-    let isUsed = true;
+    const stop = new AbortController();
     const using = (async () => {
-      for (; isUsed; await sleep(300)) expect(await square(3)).toBe(9);
+      for (; !stop.signal.aborted; await sleep(300)) expect(await square(3)).toBe(9);
     })();
     expect(await fleet.cli(["up", "lab", "--autostop", "8s"])).toMatchObject({ status: 0 });
     const running = () =>
       fleet.machines.filter((machine) => machine.processes().some(({ command }) => kinds.agent.test(command))).length;
     await sleep(22_000);
     expect(running()).toBe(2);
-    isUsed = false;
+    stop.abort();
     await using;
     await until(running, (count) => count === 0, 60_000);
   }, 120_000);
