@@ -147,6 +147,21 @@ it("goes on without a guest whose agent is killed, and with it when it is back",
   ]);
 });
 
+it("goes on with both when the agent of its home is killed", async () => {
+  const run = f["where"].map(range(3_000), { on: [guest] });
+  await until(
+    () => run.progress.guests[0]?.done as number | undefined,
+    (done) => (done ?? 0) > 100,
+  );
+  const before = first.agentPid()!;
+  process.kill(before, "SIGKILL");
+  const values = (await run.toArray()) as [number, number][];
+  expect(values.map(([n]) => n)).toEqual(range(3_000));
+  const agents = [before, first.agentPid(), second.agentPid()];
+  expect(new Set(values.map(([, agent]) => agent))).toEqual(new Set(agents));
+  expect(run.progress.guests[0].done).toBeGreaterThan(0);
+});
+
 it("gives the next work to whoever is free", async () => {
   const run = f["slowAtHome"].map(range(200), { on: [guest] });
   expect(await run.toArray()).toEqual(range(200));
