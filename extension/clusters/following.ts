@@ -255,6 +255,7 @@ export class Following {
     this.#keepTimer = undefined;
     const { name, runs } = this.state;
     const kept = runs.filter((run) => hasEnded(run.state) || run.kind === "map");
-    void this.#farcall.memory.keepRuns(name, kept);
+    // A window that closes may be faster.
+    this.#farcall.memory.keepRuns(name, kept).catch(() => undefined);
   }
 }

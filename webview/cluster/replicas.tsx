@@ -38,7 +38,7 @@ export function Replicas({ nodes }: { nodes: readonly ClusterNode[] }) {
             <tbody>
               {rows.slice(0, maxRows).map(({ number, host, replica }) => (
                 <tr key={`${number}:${replica.id}`}>
-                  <th scope="row">{formatCount(replica.id)}</th>
+                  <th scope="row">{replica.id}</th>
                   <td>{shown(host, 200)}</td>
                   <td>{shown(replica.env, 100)}</td>
                   <td>
