@@ -5,6 +5,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
+import { build } from "esbuild";
 import { WebSocket } from "ws";
 import { Cluster } from "farcall";
 import { Lab } from "../lab/lab.ts";
@@ -137,16 +138,27 @@ async function warmCall(cluster: Cluster, file: string): Promise<number> {
 /** A WebSocket echo on the machine, over a tunnel of the same kind. */
 async function echoOverSsh(lab: Lab, machine: Machine): Promise<number> {
   const socketPath = "/tmp/echo.sock";
-  const ws = join(import.meta.dirname, "../../node_modules/ws/wrapper.mjs");
-  const server = `import { createServer } from "node:http";
-    import { WebSocketServer } from ${JSON.stringify(ws)};
-    const server = createServer();
-    new WebSocketServer({ server, perMessageDeflate: false }).on("connection", (s) => s.on("message", (m) => s.send(m)));
-    server.listen(${JSON.stringify(socketPath)});`;
-  await machine.do(`cat > /tmp/echo.mjs; node /tmp/echo.mjs </dev/null >/dev/null 2>&1 & sleep 1`, {
-    input: server,
-    as: machine.user,
+  // In one file, as a machine does not see all folders of this computer.
+  const { outputFiles } = await build({
+    stdin: {
+      contents: `import { createServer } from "node:http";
+        import { WebSocketServer } from "ws";
+        const server = createServer();
+        new WebSocketServer({ server, perMessageDeflate: false }).on("connection", (s) => s.on("message", (m) => s.send(m)));
+        server.listen(${JSON.stringify(socketPath)});`,
+      resolveDir: import.meta.dirname,
+    },
+    bundle: true,
+    platform: "node",
+    external: ["bufferutil", "utf-8-validate"],
+    write: false,
   });
+  await machine.do(
+    `cat > /tmp/echo.cjs
+    node /tmp/echo.cjs </dev/null >/dev/null 2>&1 &
+    for each in $(seq 200); do [ -S ${socketPath} ] && exit 0; sleep 0.1; done; exit 1`,
+    { input: outputFiles[0]!.text, as: machine.user },
+  );
   await using connection = await open(lab, machine);
   const stream = await connection.dialSocket(socketPath);
   const socket = new WebSocket("ws+unix:echo:/", {
