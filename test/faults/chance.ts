@@ -1,6 +1,9 @@
 /** Everything in these tests that is left to chance comes from here, so that a run can be repeated. */
 const seed = Number(process.env["FARCALL_SEED"]) || Math.floor(Math.random() * 2 ** 31);
 
+/** CI, which has no time for everything: maps of half the length, and half the time for killing. */
+export const share = process.env["CI"] ? 0.5 : 1;
+
 export class Chance {
   #state: number;
 

@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import { describeInLab } from "../lab/describeInLab.ts";
 import { kinds, TestFleet } from "../support/fleet.ts";
 import { until } from "../support/home.ts";
-import { Chance } from "./chance.ts";
+import { Chance, share } from "./chance.ts";
 import { FaultyMap } from "./faultyMap.ts";
 import { checkInvariants } from "./invariants.ts";
 
@@ -15,9 +15,9 @@ describeInLab("processes that are killed while a map runs on three machines", (l
     it(`goes on when a ${kind} is killed every second or so`, async () => {
       const chance = new Chance(`kill ${kind}`);
       await using fleet = await TestFleet.up({ lab: lab(), nodes: 3, machine });
-      const map = await FaultyMap.begin(fleet, { inputs: 60_000, replicas: 6 });
+      const map = await FaultyMap.begin(fleet, { inputs: 60_000 * share, replicas: 6 });
       let kills = 0;
-      const untilMs = performance.now() + 20_000;
+      const untilMs = performance.now() + 20_000 * share;
       while (map.progress < 0.8 && !map.isRead && performance.now() < untilMs) {
         kills += chance.pick(fleet.machines).signal(kinds[kind], "SIGKILL") > 0 ? 1 : 0;
         await sleep(chance.between(500, 1_500));
@@ -29,7 +29,7 @@ describeInLab("processes that are killed while a map runs on three machines", (l
 
   it("goes on when one of the machines lets no worker live", async () => {
     await using fleet = await TestFleet.up({ lab: lab(), nodes: 3, machine });
-    const map = await FaultyMap.begin(fleet, { inputs: 60_000, replicas: 6 });
+    const map = await FaultyMap.begin(fleet, { inputs: 60_000 * share, replicas: 6 });
     const broken = new Chance("no workers").pick(fleet.machines);
     const killing = setInterval(() => broken.signal(kinds.worker, "SIGKILL"), 50);
     try {

@@ -2,13 +2,14 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import { X509Certificate } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { connect, nkeyAuthenticator } from "@nats-io/transport-node";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
 import { Broker } from "../../runtime/queue/jetstream/broker.ts";
 import { makeUser } from "../../runtime/queue/jetstream/brokerConfig.ts";
 import { makeAuthority, makeCertificate } from "../../runtime/queue/jetstream/certificates.ts";
-import type { BrokerAddress } from "../../runtime/queue/jetstream/connection.ts";
+import { type BrokerAddress, Connection } from "../../runtime/queue/jetstream/connection.ts";
 import { JetStreamQueue, type JetStreamQueueOptions } from "../../runtime/queue/jetstream/queue.ts";
 import { natsServerProgram } from "../support/natsProgram.ts";
 import { startSeats, type TestSeat } from "../support/natsServer.ts";
@@ -107,6 +108,22 @@ describe("a seat with certificates and users", () => {
     const refused: unknown[] = [];
     await expect.poll(() => refused).toEqual(["PermissionViolationError"]);
     await nats.close();
+  });
+
+  test("tells an agent of new leaders, and it asks again what was asked of those before", async () => {
+    const [connection, owning] = await Promise.all([Connection.open(asAgent), Connection.open(asOwner)]);
+    try {
+      let tries = 0;
+      // The first one has no answer, as that of a leader that died has none.
+      const ask = (): Promise<string> => (tries++ === 0 ? new Promise(() => undefined) : Promise.resolve("here"));
+      const answer = connection.persist(ask);
+      await sleep(500);
+      expect(tries).toBe(1);
+      owning.nats.publish("$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED.RES");
+      expect(await answer).toBe("here");
+    } finally {
+      await Promise.all([connection.close(), owning.close()]);
+    }
   });
 });
 
