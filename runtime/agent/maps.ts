@@ -401,7 +401,9 @@ export class Maps {
     const { id: run } = map.job;
     map.loading = true;
     try {
-      await code?.fetch(map.spec.module.bundle);
+      const isWanted = () => !map.ending && this.#active.get(run) === map;
+      await code?.fetch(map.spec.module.bundle, isWanted);
+      if (!isWanted()) return;
       const { pool } = await pools.load(map.spec.module);
       if (map.feed || map.ending) return;
       map.feed = new Feed(run, map.spec, pool, {

@@ -11,9 +11,6 @@ import type { Shares } from "./shares.ts";
 /** Sends single calls to the node whose replicas of the env have the least to do. */
 type CallAnswer = Answer<Result<AgentMethods["call"]>>;
 
-const pinnedWithinMs = 8_000;
-const lookEveryMs = 100;
-
 export class Router {
   readonly #fleet: Fleet;
   readonly #shares: Shares;
@@ -32,7 +29,6 @@ export class Router {
     logFile: (slot: Slot) => string,
     onNode: (number: number) => void,
   ): Promise<CallAnswer> {
-    await this.#pinned(ready, live);
     const number = this.#choose(ready);
     const waiting = this.#waiting.get(ready.key) ?? new Map<number, number>();
     this.#waiting.set(ready.key, waiting);
@@ -45,22 +41,6 @@ export class Router {
       if (left > 0) waiting.set(number, left);
       else waiting.delete(number);
       if (waiting.size === 0) this.#waiting.delete(ready.key);
-    }
-  }
-
-  /** Waits a moment for the only node that the env may be on: one that clients relay comes some seconds after them. */
-  async #pinned(ready: ReadyPool, live: LiveCall): Promise<void> {
-    const { node, name } = ready.pool.module.env;
-    const isThere = () => node === null || this.#fleet.nodes().some(({ number }) => number === node);
-    const deadlineMs = performance.now() + pinnedWithinMs;
-    while (!isThere() && !live.aborted) {
-      if (performance.now() > deadlineMs) {
-        throw new FarcallError("node.unreachable", `The node ${node}, which the env ${name} asks for, is not there.`, {
-          hint: "`farcall status` shows the nodes of the cluster.",
-          retryable: true,
-        });
-      }
-      await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
     }
   }
 
