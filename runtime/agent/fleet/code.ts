@@ -35,7 +35,8 @@ export class SharedCode {
     const hashes = bundle.files.map(({ hash }) => hash);
     const beganAtMs = performance.now();
     const lastedMs = () => performance.now() - beganAtMs;
-    while (isWanted?.() ?? lastedMs() < fetchWithinMs) {
+    const goesOn = isWanted ?? (() => lastedMs() < fetchWithinMs);
+    while (goesOn()) {
       const missing = await this.#files.missing(hashes);
       if (missing.length === 0) return;
       const found = await Promise.all(missing.map((hash) => this.#fetchFromAny(hash)));
