@@ -60,7 +60,7 @@ describeInLab("a machine whose traffic goes through clients", (lab) => {
     await cluster.upIfNot();
     await until(nodesThere, (there) => there.length === 4, 20_000);
     expect((await fleet.cli(["status", "lab"])).stdout).toMatch(/node 4 is relayed while a client is connected/);
-  });
+  }, 120_000);
 
   it("works on maps, with several clients at once and when the one that carried is killed", async () => {
     const { home } = fleet;
@@ -133,7 +133,7 @@ describeInLab("a machine whose traffic goes through clients", (lab) => {
     );
     expect(await fleet.cli(["start", "lab"])).toMatchObject({ status: 0 });
     expect(await nodesThere()).toContain(4);
-  });
+  }, 120_000);
 
   it("leaves nothing behind, whoever carried", async () => {
     const cluster = fleet.open();

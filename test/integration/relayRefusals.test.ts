@@ -29,7 +29,7 @@ describeInLab("clusters with --relay", (lab) => {
     expect((await fleet.bringUp("--relay")).stderr).toMatch(/lab is up: 2 nodes/);
     expect(await fleet.cli(["down", "lab"])).toMatchObject({ status: 0 });
     expect(fleet.farcallProcesses()).toEqual([]);
-  });
+  }, 180_000);
 
   it("have one seat where no three machines get through to each other, and none of it is lost by a client that hangs", async () => {
     await using fleet = await TestFleet.prepare({ lab: lab(), nodes: 3 });
@@ -67,5 +67,5 @@ describeInLab("clusters with --relay", (lab) => {
     client.kill("SIGKILL");
     expect(await fleet.cli(["down", "lab"])).toMatchObject({ status: 0 });
     expect(fleet.farcallProcesses()).toEqual([]);
-  }, 120_000);
+  }, 180_000);
 });
