@@ -458,7 +458,9 @@ export class Maps {
     map.loading = true;
     try {
       onEnv(map.spec.module.env);
-      await code?.fetch(map.spec.module.bundle);
+      const isWanted = () => !map.ending && this.#active.get(run) === map;
+      await code?.fetch(map.spec.module.bundle, isWanted);
+      if (!isWanted()) return;
       const { pool } = await pools.load(map.spec.module);
       if (map.feed || map.ending) return;
       map.feed = new Feed(run, map.spec, pool, {

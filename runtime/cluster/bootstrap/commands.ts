@@ -135,7 +135,9 @@ tail -c 2000000 "$dir/agent.log" 2>/dev/null
 /** Asks the agent to end, by a signal. Input: the id. */
 export const endCommand = script(`${begin}
 for name in supervisor agent; do
-  read -r pid <"$dir/$name.pid" 2>/dev/null || continue
+  if [ ! -r "$dir/$name.pid" ]; then continue; fi
+  # Its status is that of a failure where no newline ends the file.
+  read -r pid <"$dir/$name.pid"
   case "$pid" in
     ""|*[!0-9]*) ;;
     *) if grep -q "$dir" "/proc/$pid/cmdline" 2>/dev/null; then kill "$pid" 2>/dev/null; fi;;
