@@ -90,7 +90,8 @@ export async function mapCommand({ words, values, signal }: Invocation): Promise
     signal,
     onProgress: (each) => line.print(paint("dim", sanitize(each, false))),
   });
-  await module.find(name);
+  // Nothing is begun, nor said to be, before every cluster can do it.
+  await Promise.all([module, ...on.map((guest) => guest.bring(module))].map((each) => each.find(name)));
   await refuseSameFile(given, text(values, "output"));
   await using output = await LineOutput.open(text(values, "output"));
   signal.throwIfAborted();

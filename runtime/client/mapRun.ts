@@ -48,6 +48,8 @@ export class MapRun<T> implements AsyncIterable<MapOutcome<T>>, AsyncDisposable 
   readonly #spec: MapSpec;
   readonly #feeding: Promise<void>;
   readonly #stop = new AbortController();
+  /** Set when the run is known to have ended: nothing more is asked, which would start a cluster that is taken down. */
+  readonly #over = new AbortController();
   /** Set when this side ends the run: the input threw, or could not be sent. */
   #feedError: unknown;
   #record: RunRecord | undefined;
@@ -143,6 +145,7 @@ export class MapRun<T> implements AsyncIterable<MapOutcome<T>>, AsyncDisposable 
     }
     if (this.#feedError !== undefined) throw this.#feedError;
     if (record) this.#record = record;
+    this.#over.abort();
     await this.#guests?.end();
     this.#session.runEnded(this.id);
     this.#throwIfUnfinished(record);
@@ -166,6 +169,7 @@ export class MapRun<T> implements AsyncIterable<MapOutcome<T>>, AsyncDisposable 
   async finished(): Promise<Progress> {
     await this.#feeding;
     await this.#watch(false);
+    this.#over.abort();
     await this.#guests?.end();
     this.#session.runEnded(this.id);
     return this.progress;
@@ -268,7 +272,9 @@ export class MapRun<T> implements AsyncIterable<MapOutcome<T>>, AsyncDisposable 
   /** In the background, it does not keep this process from ending. */
   async #watch(background: boolean): Promise<void> {
     await this.#begun;
-    const { signal } = this.#stop;
+    const stop = this.#stop.signal;
+    const signal = background ? AbortSignal.any([stop, this.#over.signal]) : stop;
+    if (background && this.#over.signal.aborted) return;
     const ask = () => this.#session.stream("run.watch", { run: this.id }, { signal, background });
     for await (const { value } of onward(this.#session, ask, signal)) this.#record = value.record;
   }

@@ -61,6 +61,7 @@ it("is worked on both, each input once and in order, and says what was done wher
   expect(values.filter(([, agent]) => agent === agents.home)).toHaveLength(1_000 - there);
   expect(there).toBeGreaterThan(100);
   const part = { cluster: "local#2", node: 1, done: there, failed: 0, active: 0 };
+  expect(await run.finished()).toMatchObject({ state: "done", done: 1_000 });
   expect((await home.runs.open(run.id)).record).toMatchObject({ state: "done", done: 1_000, guests: [part] });
 });
 
