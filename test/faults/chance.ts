@@ -1,8 +1,15 @@
+import { it } from "vitest";
+
 /** Everything in these tests that is left to chance comes from here, so that a run can be repeated. */
 const seed = Number(process.env["FARCALL_SEED"]) || Math.floor(Math.random() * 2 ** 31);
 
 /** CI, which has no time for everything: maps of half the length, and half the time for killing. */
 export const share = process.env["CI"] ? 0.5 : 1;
+
+/** What is `it` but in CI, where what takes longest is left to those who change what it tests. */
+export const itAtLength: typeof it | ((name: string, test: () => Promise<void>) => void) = process.env["CI"]
+  ? () => undefined
+  : it;
 
 export class Chance {
   #state: number;

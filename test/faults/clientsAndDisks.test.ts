@@ -3,6 +3,7 @@ import { expect, it } from "vitest";
 import { describeInLab } from "../lab/describeInLab.ts";
 import { TestFleet } from "../support/fleet.ts";
 import { until } from "../support/home.ts";
+import { share } from "./chance.ts";
 import { FaultyMap } from "./faultyMap.ts";
 import { checkInvariants } from "./invariants.ts";
 
@@ -11,7 +12,7 @@ const machine = { sshd: ["SetEnv FARCALL_LEASE_MS=4000"] };
 describeInLab("clients and disks", (lab) => {
   it("goes on when the client is killed, and gives another all that there is", async () => {
     await using fleet = await TestFleet.up({ lab: lab(), nodes: 3, machine });
-    const inputs = 40_000;
+    const inputs = 20_000;
     const child = fleet.home.spawnCli(
       ["map", "--on", "lab", "--env", '{"replicas":6,"concurrency":4}', "functions.ts#slow", "--input", "-"],
       { env: fleet.environment },
@@ -23,7 +24,7 @@ describeInLab("clients and disks", (lab) => {
     const latest = async () => (await cluster.runs.list({ limit: 1 }))[0];
     const record = await until(latest, (run) => run?.total === inputs && printed.length > 1_000, 60_000);
     child.kill("SIGKILL");
-    const results = await fleet.cli(["results", "--on", "lab", "--follow", record!.id], { timeoutMs: 60_000 });
+    const results = await fleet.cli(["results", "--on", "lab", "--follow", record!.id], { timeoutMs: 120_000 });
     const lines = results.stdout
       .trim()
       .split("\n")
@@ -40,7 +41,7 @@ describeInLab("clients and disks", (lab) => {
 
   it("goes on when the disk of a node is full for a while", async () => {
     await using fleet = await TestFleet.up({ lab: lab(), nodes: 3, machine: { ...machine, diskMiB: 2_048 } });
-    const map = await FaultyMap.begin(fleet, { inputs: 60_000, replicas: 6 });
+    const map = await FaultyMap.begin(fleet, { inputs: 60_000 * share, replicas: 6 });
     const full = fleet.machines[1]!;
     await full.fillDisk();
     await sleep(10_000);

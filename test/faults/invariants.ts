@@ -12,7 +12,7 @@ import type { FaultyMap } from "./faultyMap.ts";
  * - when the cluster is taken down nothing is left on any machine that can be reached;
  * - every wait ends, by what it waits for or by its bound.
  */
-const readWithinMs = 60_000;
+const readWithinMs = 120_000;
 
 export async function checkInvariants(
   fleet: TestFleet,

@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import { describeInLab } from "../lab/describeInLab.ts";
 import type { Machine } from "../lab/machine.ts";
 import { kinds, TestFleet } from "../support/fleet.ts";
-import { Chance, share } from "./chance.ts";
+import { Chance, itAtLength, share } from "./chance.ts";
 import { FaultyMap } from "./faultyMap.ts";
 import { checkInvariants } from "./invariants.ts";
 
@@ -44,7 +44,7 @@ describeInLab("machines that are lost while a map runs on four", (lab) => {
     await checkInvariants(fleet, map);
   });
 
-  it("goes on when half of them are lost, one without notice", async () => {
+  itAtLength("goes on when half of them are lost, one without notice", async () => {
     const chance = new Chance("half of the machines");
     const { fleet, map } = await begin(60_000);
     await using _ = fleet;
@@ -97,7 +97,7 @@ describeInLab("machines that are lost while a map runs on four", (lab) => {
     await checkInvariants(fleet, map, { endsWithinMs: 180_000 });
   });
 
-  it("takes a machine back that was cut off for a minute, late results and all", async () => {
+  itAtLength("takes a machine back that was cut off for a minute, late results and all", async () => {
     const chance = new Chance("partition");
     const { fleet, map } = await begin(60_000);
     await using _ = fleet;

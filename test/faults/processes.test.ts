@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import { describeInLab } from "../lab/describeInLab.ts";
 import { kinds, TestFleet } from "../support/fleet.ts";
 import { until } from "../support/home.ts";
-import { Chance, share } from "./chance.ts";
+import { Chance, itAtLength, share } from "./chance.ts";
 import { FaultyMap } from "./faultyMap.ts";
 import { checkInvariants } from "./invariants.ts";
 
@@ -12,7 +12,8 @@ const machine = { sshd: ["SetEnv FARCALL_LEASE_MS=4000"] };
 
 describeInLab("processes that are killed while a map runs on three machines", (lab) => {
   for (const kind of ["worker", "agent", "broker"] as const) {
-    it(`goes on when a ${kind} is killed every second or so`, async () => {
+    // Workers die more often than the others.
+    (kind === "worker" ? it : itAtLength)(`goes on when a ${kind} is killed every second or so`, async () => {
       const chance = new Chance(`kill ${kind}`);
       await using fleet = await TestFleet.up({ lab: lab(), nodes: 3, machine });
       const map = await FaultyMap.begin(fleet, { inputs: 60_000 * share, replicas: 6 });
@@ -40,7 +41,7 @@ describeInLab("processes that are killed while a map runs on three machines", (l
     await checkInvariants(fleet, map);
   });
 
-  it("has all its agents again when all of them were killed", async () => {
+  itAtLength("has all its agents again when all of them were killed", async () => {
     await using fleet = await TestFleet.up({ lab: lab(), nodes: 3, machine });
     const map = await FaultyMap.begin(fleet, { inputs: 30_000, replicas: 6 });
     for (const each of fleet.machines) expect(each.signal(kinds.agent, "SIGKILL")).toBe(1);
