@@ -12,8 +12,6 @@ export function adopted(record: ClusterRecord, found: readonly Machine[]): Clust
   const ofName = new Map(
     found.map(({ node, probe }) => [node.host, probe.clusters.find(({ name }) => name === record.name)]),
   );
-  // What is there may be left of an earlier try of this client.
-  if (!record.joined && [...ofName.values()].some((each) => each?.id === record.id)) return undefined;
   const first = [...ofName.values()].find((each) => each && (!record.joined || each.id === record.id));
   const id = record.joined ? record.id : first?.id;
   // What is there may be left of an earlier try of this client.
