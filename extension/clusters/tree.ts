@@ -107,7 +107,9 @@ function details(status: AgentStatus): string[] {
   return [
     vscode.l10n.t("Since {0}", new Date(status.startedAtMs).toLocaleString(vscode.env.language)),
     vscode.l10n.t("Farcall {0}, Node {1}, process {2}", status.version, status.nodeVersion, status.pid),
-    vscode.l10n.t("Ends by itself after {0} min without work", Math.round(status.idleTimeoutMs / 60_000)),
+    ...(status.idleTimeoutMs > 0
+      ? [vscode.l10n.t("Ends by itself after {0} min without work", Math.round(status.idleTimeoutMs / 60_000))]
+      : []),
     ...status.warnings,
   ];
 }
