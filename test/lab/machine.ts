@@ -30,6 +30,8 @@ export interface MachinePlace {
 const bootTimeoutMs = 20_000;
 const exitTimeoutMs = 20_000;
 const fillTries = 20;
+/** More to leave with each try to fill a disk that somebody writes to. */
+const aheadBytes = 256 * 1024;
 const path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const here = import.meta.dirname;
 /** One simulated machine of a lab. Its disk is there until the lab is disposed of, whatever becomes of the machine. */
@@ -216,9 +218,9 @@ export class Machine {
     for (let tries = 1; ; tries++) {
       const used = Number((await executed([...this.#place.inside, ...df])).split("\n")[1]);
       try {
-        return await this.#resize(`${used + leaveBytes}`);
+        return await this.#resize(`${used + leaveBytes + (tries - 1) * aheadBytes}`);
       } catch (error) {
-        // Somebody who writes meanwhile makes it too small for what it holds.
+        // Somebody who writes meanwhile makes it too small for what it holds; he fills what he is left.
         if (tries >= fillTries) throw error;
       }
     }
