@@ -88,12 +88,12 @@ export function rollBack(database: Database): void {
   }
 }
 
-/** Moves what the write-ahead log holds into the file, as far as there is room. */
-export function emptyLog(database: Database): void {
+/** Moves what the write-ahead log holds into the file; false when there is no room for it, and it stays where it is. */
+export function emptyLog(database: Database): boolean {
   try {
-    database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    return database.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get()?.["log"] === 0;
   } catch {
-    // The log keeps what it holds.
+    return false;
   }
 }
 

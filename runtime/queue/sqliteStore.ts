@@ -23,6 +23,8 @@ export class SqliteStore implements TransactionalStore {
   readonly #begin: Statement;
   readonly #commit: Statement;
   #changed: RunId[] = [];
+  /** Why the log could not be emptied when the disk was full. */
+  #full: unknown;
 
   constructor(file: string, database: Database, epoch: string) {
     this.epoch = epoch;
@@ -38,6 +40,11 @@ export class SqliteStore implements TransactionalStore {
   }
 
   begin(): void {
+    // Room that was made is the file's first: once the log had taken it, neither could ever be written again.
+    if (this.#full !== undefined) {
+      if (!emptyLog(this.#database)) throw this.#full;
+      this.#full = undefined;
+    }
     this.#begin.run();
   }
 
@@ -51,7 +58,7 @@ export class SqliteStore implements TransactionalStore {
     this.jobs.rolledBack();
     rollBack(this.#database);
     // The write-ahead log may hold what the file has room for: then emptying it makes space.
-    if (isDiskFull(cause)) emptyLog(this.#database);
+    if (isDiskFull(cause) && !emptyLog(this.#database)) this.#full = cause;
   }
 
   isFailure(thrown: unknown): boolean {

@@ -198,16 +198,18 @@ describe("a FARCALL_HOME", () => {
   });
 
   test.skipIf(!canMount)("with a full disk ends a map in words, and serves again when there is room", async () => {
-    await using fresh = await mountedHome("size=12m");
+    await using fresh = await mountedHome("size=24m");
     await fresh.write(
       "wide.ts",
-      'export function* rows() { for (let i = 0; i < 200_000; i++) yield "x".repeat(400) + i; }\n',
+      `export function* rows() { for (let i = 0; i < 200_000; i++) yield "x".repeat(400) + i; }
+       export function same(text: string) { return text; }`,
     );
     const ballast = join(fresh.path, "ballast");
     expect(await fresh.cli(["run", "f.ts#double", "[1]"])).toMatchObject({ status: 0, stdout: "2\n" });
-    writeFileSync(ballast, Buffer.alloc(4 * 1024 * 1024));
+    // More than the log of the queue can hold, which goes into its file first.
+    writeFileSync(ballast, Buffer.alloc(10 * 1024 * 1024));
     const { status, stderr } = await fresh.cli(
-      ["map", "f.ts#double", "--input", "wide.ts#rows", "--output", "out.jsonl"],
+      ["map", "wide.ts#same", "--input", "wide.ts#rows", "--output", "out.jsonl"],
       {
         timeoutMs: 40_000,
       },
