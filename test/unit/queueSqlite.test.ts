@@ -177,7 +177,8 @@ describe("a full disk", () => {
     mkdirSync(mount);
     const ballast = join(mount, "ballast");
     using disk = mountSmallDisk(mount);
-    writeFileSync(ballast, Buffer.alloc(1_000_000));
+    // What is freed is more than the log holds, which goes into the file before anything else.
+    writeFileSync(ballast, Buffer.alloc(3_500_000));
     await using queue = await openIn(mount, disk.isMounted ? {} : { maxFileBytes: 1_000_000 });
     const other = await newJob(queue);
     await queue.addChunks(other, [large(0), large(1), large(2)]);
@@ -233,9 +234,9 @@ describe("a full disk", () => {
   }
 });
 
-/** Mounts a disk of 3 MB, where the tests may do so. */
+/** Mounts a disk of 6 MB, where the tests may do so. */
 function mountSmallDisk(mount: string): Disposable & { isMounted: boolean } {
-  const isMounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=3m", "tmpfs", mount]).status === 0;
+  const isMounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=6m", "tmpfs", mount]).status === 0;
   return { isMounted, [Symbol.dispose]: () => void (isMounted && execFileSync("umount", ["--lazy", mount])) };
 }
 
