@@ -12,7 +12,7 @@ export default defineConfig({
     // Longer than all that the invariants wait for, so that a failure says which of it did not come.
     testTimeout: 300_000,
     // Where nobody can try again by hand. What passed only then is named at the end.
-    retry: process.env["CI"] ? 1 : 0,
+    retry: process.env["CI"] ? 2 : 0,
     hookTimeout: 60_000,
   },
 });

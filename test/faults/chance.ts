@@ -6,6 +6,9 @@ const seed = Number(process.env["FARCALL_SEED"]) || Math.floor(Math.random() * 2
 /** CI, which has no time for everything: maps of half the length, and half the time for killing. */
 export const share = process.env["CI"] ? 0.5 : 1;
 
+/** CI, whose machine has other work: how much longer things may take there. */
+export const slack = process.env["CI"] ? 4 : 1;
+
 /** What is `it` but in CI, where what takes longest is left to those who change what it tests. */
 export const itAtLength: typeof it | ((name: string, test: () => Promise<void>) => void) = process.env["CI"]
   ? () => undefined

@@ -3,16 +3,16 @@ import { expect, it } from "vitest";
 import { describeInLab } from "../lab/describeInLab.ts";
 import type { Machine } from "../lab/machine.ts";
 import { kinds, TestFleet } from "../support/fleet.ts";
-import { Chance, itAtLength, share } from "./chance.ts";
+import { Chance, itAtLength, share, slack } from "./chance.ts";
 import { FaultyMap } from "./faultyMap.ts";
 import { checkInvariants } from "./invariants.ts";
 
 const leaseMs = 4_000;
 const machine = { sshd: [`SetEnv FARCALL_LEASE_MS=${leaseMs}`] };
 /** That and the lease is the longest that the loss of one machine may delay an input. */
-const beyondLeaseMs = 10_000;
+const beyondLeaseMs = 10_000 * slack;
 /** The most that may have to be worked again when a machine is lost. */
-const rerunShare = 0.02;
+const rerunShare = 0.02 * slack;
 
 describeInLab("machines that are lost while a map runs on four", (lab) => {
   const begin = async (inputs: number) => {
