@@ -1,5 +1,6 @@
 import * as vscode from "vscode";
 import type { RunRecord } from "../runtime/index.ts";
+import { waitWithin } from "../runtime/spec/waitWithin.ts";
 import { type ClusterState, Following } from "./clusters/following.ts";
 import type { Farcall } from "./farcall.ts";
 
@@ -88,8 +89,7 @@ export class Live implements vscode.Disposable {
     await this.#lookAtRegistry();
     const looks = this.#farcall.clusterNames.map((name) => {
       const look = this.#following(name).lookOnce();
-      const late = new Promise<void>((resolve) => setTimeout(resolve, firstLookWithinMs));
-      return name === "local" ? look : Promise.race([look, late]);
+      return name === "local" ? look : waitWithin(firstLookWithinMs, look);
     });
     await Promise.all(looks);
   }

@@ -1,4 +1,5 @@
 import * as vscode from "vscode";
+import { withSignal } from "../../runtime/client/withSignal.ts";
 import type { AgentStatus } from "../../runtime/index.ts";
 import type { Farcall } from "../farcall.ts";
 import { signalOf } from "../cancellation.ts";
@@ -22,10 +23,7 @@ export async function inView<T>(
         progress.report({ message: line.slice(0, 100) });
       };
       // What was begun on machines may take a moment to hear of it; the person need not wait for that.
-      const cancelled = new Promise<never>((_, reject) => {
-        signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
-      });
-      return Promise.race([act(signal, report), cancelled]);
+      return withSignal(act(signal, report), signal);
     },
   );
 }

@@ -157,18 +157,8 @@ export class Carrier {
 
   async #dial(host: string, signal: AbortSignal): Promise<Duplex> {
     const { connections, seats } = this.#options;
-    const { promise: late, reject } = Promise.withResolvers<never>();
-    const abort = () => reject(signal.reason as Error);
-    signal.addEventListener("abort", abort, { once: true });
-    try {
-      signal.throwIfAborted();
-      return await Promise.race([
-        late,
-        connections.to(host).then((connection) => connection.dialTcp(loopback, seats.port, signal)),
-      ]);
-    } finally {
-      signal.removeEventListener("abort", abort);
-    }
+    const connection = await connections.to(host, signal);
+    return connection.dialTcp(loopback, seats.port, signal);
   }
 
   #within(ms: number): AbortSignal {

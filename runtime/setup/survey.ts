@@ -1,4 +1,5 @@
 import { createServer } from "node:net";
+import { waitWithin } from "../spec/waitWithin.ts";
 import type { SetupRequest, SetupTarget } from "./messages.ts";
 import { Reach } from "./reach.ts";
 
@@ -10,10 +11,7 @@ import { Reach } from "./reach.ts";
 export async function survey({ listen, dial, withinMs }: NonNullable<SetupRequest["survey"]>): Promise<SetupTarget[]> {
   const listeners = listen.map(listenFor);
   const reach = new Reach(dial);
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, withinMs)));
-  await Promise.race([Promise.all([reach.all, ...listeners.map(({ heard }) => heard)]), late]);
-  clearTimeout(timer);
+  await waitWithin(withinMs, Promise.all([reach.all, ...listeners.map(({ heard }) => heard)]));
   reach.end();
   await Promise.all(listeners.map(({ close }) => close()));
   return reach.missing;

@@ -1,6 +1,7 @@
 import type { MapSpec } from "../../protocol/messages.ts";
 import type { AskWork } from "../../protocol/passOn.ts";
 import { FarcallError, messageOf } from "../../spec/errors.ts";
+import { waitWithin } from "../../spec/waitWithin.ts";
 import type { Asking } from "../asking.ts";
 import { isConnectionLoss } from "../loss.ts";
 import type { GuestPlace } from "./workPlace.ts";
@@ -114,10 +115,6 @@ export class Guests {
   /** Resolves when none works any more, and what they printed is here, or after a while. */
   async end(): Promise<void> {
     this.#ends.abort(new FarcallError("run.state", "The map has ended."));
-    let timer: NodeJS.Timeout | undefined;
-    // It keeps this process alive, which what is waited for does not.
-    const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, endWithinMs)));
-    await Promise.race([this.#working, late]);
-    clearTimeout(timer);
+    await waitWithin(endWithinMs, this.#working);
   }
 }

@@ -1,5 +1,6 @@
 import type { RunRecord } from "../../protocol/messages.ts";
 import { FarcallError } from "../../spec/errors.ts";
+import { waitWithin } from "../../spec/waitWithin.ts";
 import { isAway } from "../loss.ts";
 import type { Session } from "../session.ts";
 import { MirrorAsking } from "./asking.ts";
@@ -40,11 +41,7 @@ export class Mirror {
 
   /** Resolves when what is being kept is kept, or it has taken too long. */
   async settled(withinMs: number): Promise<void> {
-    if (this.#keeping.size === 0) return;
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, withinMs)));
-    await Promise.race([late, Promise.all(this.#keeping.values())]);
-    clearTimeout(timer);
+    await waitWithin(withinMs, Promise.all(this.#keeping.values()));
   }
 
   /** Keeps all runs that have ended, and returns how many could not be. */
