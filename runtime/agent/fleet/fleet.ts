@@ -140,19 +140,15 @@ export class Fleet implements AsyncDisposable {
   #hear(subject: string, data: Uint8Array): void {
     try {
       const status = JSON.parse(Buffer.from(data).toString("utf8")) as NodeStatus;
-      if (subject !== `h.${nodeWord(status.number)}`) return;
-      const isNew = !this.nodes().some(({ number }) => number === status.number);
-      this.#note(status);
-      // It does not know yet who is there.
-      if (isNew && status.number !== this.number) void this.say();
+      if (subject === `h.${nodeWord(status.number)}`) this.#note(status);
     } catch {
       // A node of another build, perhaps: it says so when it is connected to.
     }
   }
 
   #note(status: NodeStatus): void {
-    const before = this.#heard.get(status.number)?.status;
-    // Who has just come knows nobody yet, and may want something of the others at once.
+    const before = this.nodes().find(({ number }) => number === status.number);
+    // Who has just come, or come back, knows nobody yet, and may want something of the others at once.
     if (status.number !== this.number && before?.startedAtMs !== status.startedAtMs)
       setImmediate(() => void this.say());
     this.#heard.set(status.number, { status, atMs: performance.now() });
