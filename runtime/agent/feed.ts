@@ -2,7 +2,7 @@ import type { MapSpec } from "../protocol/messages.ts";
 import { packOutcomes, unpackOutcomes, unpackValues } from "../protocol/pack.ts";
 import { leaseMs } from "../queue/leaseMs.ts";
 import type { Chunk, Lease, NewChunk, ResultRange, WorkSource } from "../queue/mapQueue.ts";
-import { FarcallError } from "../spec/errors.ts";
+import { asFarcallError, FarcallError } from "../spec/errors.ts";
 import type { RunId } from "../spec/names.ts";
 import { aftermath } from "./aftermath.ts";
 import { piece, remainder, splitFront } from "./chunks.ts";
@@ -122,8 +122,8 @@ export class Feed implements Workload {
    * lies here, others cannot take, whose replicas may be free sooner.
    */
   get #wantedLeases(): number {
-    const most = 2 * this.maxReplicas;
     if (this.#rests) return 0;
+    const most = 2 * this.maxReplicas;
     if (this.#itemMs === undefined) return Math.min(most, this.#splitting > 0 ? 0 : this.#missingProbes);
     const ahead = (this.maxReplicas * this.#concurrency * aheadMs) / this.#itemMs;
     return Math.min(most, Math.max(1, Math.ceil(ahead)));
@@ -208,7 +208,7 @@ export class Feed implements Workload {
     const known = this.#spec.options.cache ? this.#knownOutcomes(lease.chunk) : [];
     if (known.length > 0) void this.#settleKnown(lease, known);
     else if (isUnknown) this.#probe(lease, slot);
-    else if (count > 2 * this.#suitableCount()) void this.#split(lease, this.#suitableCount(), slicesPerSplit);
+    else if (this.#isTooLong(lease.chunk)) void this.#shorten(lease);
     else void this.#work(lease, slot, (this.#itemMs ?? targetMs) * count);
     void this.#fill();
     return "given";
@@ -312,9 +312,8 @@ export class Feed implements Workload {
     return Math.max(1, Math.min(maxSliceCount, Math.round(perReplica)));
   }
 
-  /** Whether a chunk is to be split before it is its turn. What the cache has of it is seen first. */
   #isTooLong({ count }: Chunk): boolean {
-    return this.#itemMs !== undefined && !this.#spec.options.cache && count > 2 * this.#suitableCount();
+    return this.#itemMs !== undefined && count > 2 * this.#suitableCount();
   }
 
   /** Keeps enough leases at hand that no replica waits for one. */
@@ -338,7 +337,8 @@ export class Feed implements Workload {
         }
         if (this.#stop.signal.aborted) return;
         for (const lease of leases) {
-          if (this.#isTooLong(lease.chunk)) void this.#split(lease, this.#suitableCount(), slicesPerSplit);
+          // Before it is its turn, unless the cache may have some of it, which is seen then.
+          if (!this.#spec.options.cache && this.#isTooLong(lease.chunk)) void this.#shorten(lease);
           else this.#buffer.push(lease);
         }
         this.#buffer.sort((a, b) => a.chunk.lo - b.chunk.lo);
@@ -349,6 +349,10 @@ export class Feed implements Workload {
     } finally {
       this.#claiming = false;
     }
+  }
+
+  #shorten(lease: Lease): Promise<void> {
+    return this.#split(lease, this.#suitableCount(), slicesPerSplit);
   }
 
   /** Takes up to `pieces` slices of `size` inputs off the front of a chunk, back in the queue. */
@@ -409,9 +413,7 @@ export class Feed implements Workload {
         const { results, children } = aftermath(slice, await replica.died, options.retries ?? 0);
         settled = this.#settle(lease, results, [...children, ...rest]);
       } else {
-        this.#host.onFailed(
-          error instanceof FarcallError ? error : new FarcallError("internal", String(error), { cause: error }),
-        );
+        this.#host.onFailed(asFarcallError(error));
       }
     }
     slot.slices.delete(token);
@@ -496,8 +498,6 @@ export class Feed implements Workload {
       setTimeout(() => void this.#fill(), 1_000).unref();
       return;
     }
-    this.#host.onFailed(
-      error instanceof FarcallError ? error : new FarcallError("internal", String(error), { cause: error }),
-    );
+    this.#host.onFailed(asFarcallError(error));
   }
 }

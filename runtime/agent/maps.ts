@@ -15,7 +15,7 @@ import { fromFailure, toFailure } from "../protocol/failure.ts";
 import { hasEnded as isOver } from "../queue/jobState.ts";
 import type { JobRecord, JobState, MapQueue, NewChunk } from "../queue/mapQueue.ts";
 import type { ResolvedEnv } from "../spec/env.ts";
-import { FarcallError } from "../spec/errors.ts";
+import { asFarcallError, FarcallError } from "../spec/errors.ts";
 import type { RunId } from "../spec/names.ts";
 import type { Changes } from "./changes.ts";
 import type { SharedCode } from "./fleet/code.ts";
@@ -474,11 +474,7 @@ export class Maps {
       });
       map.feed.start();
     } catch (error) {
-      await this.#end(
-        map,
-        "failed",
-        error instanceof FarcallError ? error : new FarcallError("internal", String(error), { cause: error }),
-      );
+      await this.#end(map, "failed", asFarcallError(error));
     } finally {
       map.loading = false;
     }

@@ -103,6 +103,11 @@ export function isErrorCode(code: unknown): code is ErrorCode {
   return typeof code === "string" && Object.hasOwn(errorCodes, code);
 }
 
+/** Anything that was thrown as an error of Farcall's, `internal` unless it is one. */
+export function asFarcallError(thrown: unknown): FarcallError {
+  return thrown instanceof FarcallError ? thrown : new FarcallError("internal", String(thrown), { cause: thrown });
+}
+
 /** The message of anything that was thrown, which need not be an Error. */
 export function messageOf(thrown: unknown): string {
   if (thrown instanceof Error) return thrown.message;

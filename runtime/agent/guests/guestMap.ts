@@ -1,7 +1,7 @@
 import type { MapSpec, RunRecord } from "../../protocol/messages.ts";
 import type { AskWork } from "../../protocol/passOn.ts";
 import { toFailure } from "../../protocol/failure.ts";
-import { FarcallError } from "../../spec/errors.ts";
+import { asFarcallError, type FarcallError } from "../../spec/errors.ts";
 import type { RunId } from "../../spec/names.ts";
 import { Feed, type FeedHost } from "../feed.ts";
 import type { Pool } from "../pool.ts";
@@ -66,8 +66,7 @@ export class GuestMap {
         await feed.cancel();
       }
     } catch (error) {
-      this.#error =
-        error instanceof FarcallError ? error : new FarcallError("internal", String(error), { cause: error });
+      this.#error = asFarcallError(error);
       throw this.#error;
     } finally {
       this.#state = this.#error === undefined ? "done" : this.#error.code === "run.cancelled" ? "cancelled" : "failed";

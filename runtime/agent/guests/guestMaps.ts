@@ -100,8 +100,8 @@ export class GuestMaps {
     if (!fleet) return;
     const joined = new Set<number>();
     const look = () => {
-      for (const { number } of fleet.nodes()) {
-        if (number === fleet.number || joined.has(number)) continue;
+      for (const { number } of fleet.elsewhere()) {
+        if (joined.has(number)) continue;
         joined.add(number);
         fleet
           .peer(number, signal)

@@ -1,8 +1,9 @@
 import type { GuestPart, Item, Params, Result, WorkMethods } from "../../protocol/messages.ts";
 import type { Handlers } from "../../protocol/rpc.ts";
 import type { Incoming } from "../../protocol/served.ts";
+import { hasEnded } from "../../queue/jobState.ts";
 import { leaseMs } from "../../queue/leaseMs.ts";
-import type { JobRecord, Lease, MapQueue, ResultRange } from "../../queue/mapQueue.ts";
+import type { Lease, MapQueue, ResultRange } from "../../queue/mapQueue.ts";
 import { FarcallError } from "../../spec/errors.ts";
 import type { RunId } from "../../spec/names.ts";
 import { piece } from "../chunks.ts";
@@ -74,7 +75,7 @@ export class Lender {
     const { signal } = incoming;
     this.#forgetLate(run);
     const leases = await this.#queue.claim(run, { max: Math.min(max, maxClaimed), waitMs, signal });
-    if (leases.length === 0) return { ended: hasEnded(await this.#queue.job(run)) };
+    if (leases.length === 0) return { ended: await this.#isOver(run) };
     this.#part(params);
     const lent = this.#lent.get(run) ?? new Map<string, Lent>();
     this.#lent.set(run, lent);
@@ -99,9 +100,16 @@ export class Lender {
   }
 
   async #say({ replicas, active, ...params }: Params<WorkMethods["work.say"]>): Promise<void> {
-    if (hasEnded(await this.#queue.job(params.run))) return;
+    if (await this.#isOver(params.run)) return;
     Object.assign(this.#part(params), { replicas, active });
     this.#host.onSaid(params.run);
+  }
+
+  /** Throws `run.unknown` for a job that is not there. */
+  async #isOver(run: RunId): Promise<boolean> {
+    const job = await this.#queue.head(run);
+    if (!job) throw new FarcallError("run.unknown", "The map that work is asked of is not there.");
+    return hasEnded(job);
   }
 
   #put(params: Params<WorkMethods["work.put"]>, body: Uint8Array): void {
@@ -190,10 +198,4 @@ export class Lender {
     const lent = this.#lent.get(run);
     for (const [token, { untilMs }] of lent ?? []) if (untilMs + leaseMs < nowMs) lent!.delete(token);
   }
-}
-
-/** Throws `run.unknown` for a job that is not there. */
-function hasEnded(job: JobRecord | undefined): boolean {
-  if (!job) throw new FarcallError("run.unknown", "The map that work is asked of is not there.");
-  return job.state !== "run" && job.state !== "pause";
 }
