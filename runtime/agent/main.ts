@@ -240,8 +240,10 @@ export class Agent {
     if (!lock) return undefined;
     const warnings: string[] = [];
     const nodeFile = readNodeFile(folder);
+    // Asking for them may take seconds.
+    const finding = gpuDevices();
     const engine = await openEngine(folder, nodeFile, (text) => warnings.push(text));
-    const gpus = new Gpus(await gpuDevices());
+    const gpus = new Gpus(await finding);
     const node = { number: nodeFile?.number ?? 1, facts: nodeFacts(gpus.count), gpus };
     const agent = new Agent(folder, idleMs, engine, lock, node, warnings);
     // Before work comes in, this node is one of those that share it.

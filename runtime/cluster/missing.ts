@@ -17,14 +17,14 @@ export function refuseWithout({ name, nodes, seats }: ClusterRecord, failed: rea
     throw new FarcallError(
       "node.unreachable",
       `The cluster ${name} needs ${most} of the ${seats.length} machines that hold its queue, and of these ${listed(lost)}`,
-      { cause: lost[0]!.error, hint: hintOf(lost[0]!.error) },
+      { cause: lost[0]!.error, hint: hintOf(lost[0]!.error, startThem) },
     );
   }
   if (seats.length === 1 && lost.length > 0) {
     throw new FarcallError(
       "node.unreachable",
       `The cluster ${name} needs the machine that holds its queue: ${listed(lost)}`,
-      { cause: lost[0]!.error, hint: hintOf(lost[0]!.error) },
+      { cause: lost[0]!.error, hint: hintOf(lost[0]!.error, startThem) },
     );
   }
   if (failed.length === nodes.length) throw failureOf(failed);
@@ -36,7 +36,7 @@ export function failureOf(failed: readonly Failure[]): unknown {
   if (failed.length === 1 || !(telling.error instanceof FarcallError)) return telling.error;
   return new FarcallError(telling.error.code, `${failed.length} hosts failed. ${listed(failed)}`, {
     cause: telling.error,
-    hint: hintOf(telling.error),
+    hint: hintOf(telling.error, startThem),
   });
 }
 
@@ -44,12 +44,14 @@ function listed(failed: readonly Failure[]): string {
   return failed.map(({ node, error }) => `${node.host}: ${messageOf(error)}`).join(" ");
 }
 
-function hintOf(error: unknown): string {
-  return (error instanceof FarcallError ? error.hint : undefined) ?? "Start them, then `up` goes on from there.";
+const startThem = "Start them, then `up` goes on from there.";
+
+function hintOf(error: unknown, otherwise: string): string {
+  return (error instanceof FarcallError ? error.hint : undefined) ?? otherwise;
 }
 
 /** A line for whoever brings a cluster up, on a machine it goes on without. */
 export function missingLine(host: string, error: unknown): string {
-  const todo = (error instanceof FarcallError ? error.hint : undefined) ?? "When it is back, `up` brings it in again.";
+  const todo = hintOf(error, "When it is back, `up` brings it in again.");
   return `${host} is left out: ${messageOf(error)} ${todo}`;
 }
