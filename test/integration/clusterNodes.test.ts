@@ -1,32 +1,22 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { Cluster } from "farcall";
+import type { Cluster } from "farcall";
 import { describeInLab } from "../lab/describeInLab.ts";
 import type { Machine } from "../lab/machine.ts";
-import { TestHome, until } from "../support/home.ts";
-import { natsServerProgram } from "../support/natsProgram.ts";
+import { TestFleet } from "../support/fleet.ts";
+import { until } from "../support/home.ts";
 
 /** What an editor shows of single nodes of a cluster, and how it gets to them. */
 describeInLab("the nodes of a cluster", (lab) => {
-  let home: TestHome;
-  let machines: Machine[];
+  let fleet: TestFleet;
+  let machines: readonly Machine[];
   let cluster: Cluster;
 
   beforeAll(async () => {
-    machines = await lab().machines(2);
-    home = await TestHome.create();
-    process.env["FARCALL_SSH_CONFIG"] = lab().sshConfigFile;
-    process.env["FARCALL_NATS_SERVER"] = await natsServerProgram();
-    const hosts = machines.map(({ name }) => name);
-    cluster = new Cluster({ name: "lab", hosts }, { home: home.path, logs: "ignore" });
-    await cluster.up();
+    fleet = await TestFleet.up({ lab: lab(), nodes: 2 });
+    ({ machines } = fleet);
+    cluster = fleet.open();
   }, 120_000);
-  afterAll(async () => {
-    await cluster?.down({ force: true });
-    await cluster?.[Symbol.asyncDispose]();
-    delete process.env["FARCALL_SSH_CONFIG"];
-    delete process.env["FARCALL_NATS_SERVER"];
-    await home?.[Symbol.asyncDispose]();
-  });
+  afterAll(async () => fleet?.[Symbol.asyncDispose]());
 
   it("tell each how busy it has been, whichever is asked", async () => {
     const status = await until(
@@ -73,7 +63,7 @@ describeInLab("the nodes of a cluster", (lab) => {
   });
 
   it("start with the server of the queue that they have, where no other is to be had", async () => {
-    const [seat] = machines as [Machine, Machine];
+    const seat = machines[0]!;
     const program = process.env["FARCALL_NATS_SERVER"]!;
     delete process.env["FARCALL_NATS_SERVER"];
     process.env["FARCALL_NATS_MIRROR"] = "http://127.0.0.1:9";
