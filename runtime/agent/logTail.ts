@@ -40,10 +40,11 @@ export async function findTail(folder: string, names: readonly string[], limit: 
     offsets.set(name, file.end);
     for (const entry of file.entries) newest.push(entry);
   }
-  newest.sort((a, b) => b.timeMs - a.timeMs || b.at - a.at);
+  // As readers put lines in order, so that the tail is the end of what they give: those of the same time as they stand.
+  newest.sort((a, b) => a.timeMs - b.timeMs);
   let taken = 0;
   let bytes = 0;
-  for (const { name, at, sizeBytes } of newest) {
+  for (const { name, at, sizeBytes } of newest.toReversed()) {
     bytes += sizeBytes;
     if (taken >= limit.lines || (limit.bytes !== undefined && bytes > limit.bytes)) break;
     offsets.set(name, at);

@@ -39,6 +39,23 @@ describe("the tail of a log", () => {
     });
   });
 
+  it("is the end of what is read without one, also where replicas print at the same time", async () => {
+    for (const [replica, count] of [
+      [1, 4],
+      [2, 1],
+      [3, 2],
+    ] as const)
+      await writeFile(
+        logs.file("r", replica),
+        range(0, count)
+          .map((n) => line(7, `${replica}: ${n}`))
+          .join(""),
+      );
+    const { texts } = await read({ lines: 7 });
+    expect(texts).toHaveLength(7);
+    for (const lines of range(1, 7)) expect((await read({ lines })).texts).toEqual(texts.slice(-lines));
+  });
+
   it("is all of a log that is shorter, nothing of one that is empty, and nothing with no lines asked for", async () => {
     expect(await read({ lines: 5 })).toEqual({ skipped: 0, texts: [] });
     await write(1, [1, 2, 3]);
