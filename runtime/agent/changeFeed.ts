@@ -1,4 +1,4 @@
-import type { RunRecord } from "../protocol/messages.ts";
+import type { RunRecord } from "../protocol/messages/runs.ts";
 import type { Incoming } from "../protocol/served.ts";
 import type { RunId } from "../spec/names.ts";
 import { type Changes, replicasKey } from "./changes.ts";

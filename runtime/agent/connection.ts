@@ -1,11 +1,7 @@
-import {
-  agentMethods,
-  protocolVersion,
-  type AgentMethods,
-  type RunRecord,
-  workMethods,
-  type WorkMethods,
-} from "../protocol/messages.ts";
+import { agentMethods, type AgentMethods } from "../protocol/messages/agent.ts";
+import { protocolVersion } from "../protocol/messages/session.ts";
+import type { RunRecord } from "../protocol/messages/runs.ts";
+import { workMethods, type WorkMethods } from "../protocol/messages/work.ts";
 import { hasEnded } from "../protocol/runState.ts";
 import { onNode } from "../protocol/logPosition.ts";
 import { type Handlers, Peer } from "../protocol/rpc.ts";

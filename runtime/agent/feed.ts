@@ -1,4 +1,4 @@
-import type { MapSpec } from "../protocol/messages.ts";
+import type { MapSpec } from "../protocol/messages/maps.ts";
 import { packOutcomes, unpackOutcomes, unpackValues } from "../protocol/pack.ts";
 import { leaseMs } from "../queue/leaseMs.ts";
 import type { Chunk, Lease, NewChunk, ResultRange, WorkSource } from "../queue/mapQueue.ts";

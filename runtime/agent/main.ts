@@ -14,7 +14,7 @@ import { enableCompileCache } from "node:module";
 import { fileURLToPath } from "node:url";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { WebSocketServer } from "ws";
-import type { AgentStatus, NodeMetrics, NodeStatus } from "../protocol/messages.ts";
+import type { AgentStatus, NodeMetrics, NodeStatus } from "../protocol/messages/nodes.ts";
 import { passOn } from "../protocol/passOn.ts";
 import { FarcallError, messageOf } from "../spec/errors.ts";
 import { FileLock } from "../spec/fileLock.ts";

@@ -1,13 +1,8 @@
-import type {
-  AgentMethods,
-  Failure,
-  Item,
-  MapSpec,
-  Params,
-  Result,
-  RunRecord,
-  RunState,
-} from "../protocol/messages.ts";
+import type { AgentMethods } from "../protocol/messages/agent.ts";
+import type { Failure } from "../protocol/failure.ts";
+import type { Item, Params, Result } from "../protocol/messages/catalogue.ts";
+import type { MapSpec } from "../protocol/messages/maps.ts";
+import type { RunRecord, RunState } from "../protocol/messages/runs.ts";
 import { hasEnded } from "../protocol/runState.ts";
 import { packCount } from "../protocol/pack.ts";
 import { type Incoming } from "../protocol/served.ts";

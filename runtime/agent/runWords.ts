@@ -1,4 +1,4 @@
-import type { MapSpec } from "../protocol/messages.ts";
+import type { MapSpec } from "../protocol/messages/maps.ts";
 
 /** A function as a person knows it: `file#export`, the file relative to its project. */
 export function label({ module, export: name }: Pick<MapSpec, "module" | "export">): string {
