@@ -10,7 +10,7 @@ import { envSpecOf } from "../spec/env.ts";
 import { FarcallError } from "../spec/errors.ts";
 import type { RunId } from "../spec/names.ts";
 import type { Transport } from "../transport/transport.ts";
-import { followChanges } from "./changeFeed.ts";
+import { followChanges, followRecord } from "./changeFeed.ts";
 import type { EnvRegistry } from "./envRegistry.ts";
 import type { FileStore } from "./files.ts";
 import { LogFollower } from "./logFollower.ts";
@@ -24,12 +24,14 @@ import { followNodeLogs, type LogItem } from "./fleet/nodeLogs.ts";
 import { wholeTimeline } from "./fleet/wholeTimeline.ts";
 import type { Router } from "./fleet/router.ts";
 import { LiveCall, type StoredResult } from "./liveCall.ts";
-import { type Maps, runUnknown } from "./maps.ts";
+import { sendOutcomes } from "./mapOutcomes.ts";
+import type { Maps } from "./maps.ts";
 import { pickOutcomes } from "./pick.ts";
 import type { Slot } from "./pool.ts";
 import type { Pools } from "./pools.ts";
 import { answerRequest, answerResult, controlRun } from "./runAnswers.ts";
 import type { RunStore } from "./runs.ts";
+import { runUnknown } from "./runWords.ts";
 import { emptyTimeline } from "./timeline.ts";
 import type { Timelines } from "./timelines.ts";
 import type { Agent } from "./main.ts";
@@ -92,7 +94,6 @@ type Handle = (params: object, incoming: Incoming<never>) => unknown;
 /** How long another node may take to answer what is only asked to be shown. */
 const elsewhereTimeoutMs = 5_000;
 const helloWithinMs = 10_000;
-const watchEveryMs = 100;
 const maxListed = 1_000;
 
 export class Connection {
@@ -289,7 +290,7 @@ export class Connection {
       },
       "map.pick": (params, { signal }) => pickOutcomes(maps.queue, params, signal),
       "map.outcomes": async (params, incoming) => {
-        const result = await maps.outcomes(params, incoming);
+        const result = await sendOutcomes(maps, changes, params, incoming);
         if (hasEnded(result.record.state)) await this.#follower?.flush(params.run);
         return { result };
       },
@@ -349,7 +350,7 @@ export class Connection {
         return { result: { timeline: wholeTimeline(mine, others) } };
       },
       "run.watch": async ({ run }, incoming) => {
-        await maps.watch(run, watchEveryMs, incoming);
+        await followRecord(changes, maps, run, incoming);
         return { result: {} };
       },
       "run.logs": async ({ run, follow, here, tail, tailBytes, after }, incoming) => {
