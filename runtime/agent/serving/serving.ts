@@ -1,6 +1,7 @@
 import type { AskWork } from "../../protocol/passOn.ts";
 import { FarcallError } from "../../spec/errors.ts";
 import type { RunId } from "../../spec/names.ts";
+import type { Agent } from "../agent.ts";
 import type { EnvRegistry } from "../envRegistry.ts";
 import type { FileStore } from "../files.ts";
 import type { CallCopies } from "../fleet/callCopies.ts";
@@ -9,7 +10,6 @@ import type { Fleet } from "../fleet/fleet.ts";
 import type { Router } from "../fleet/router.ts";
 import type { LogFollower } from "../logFollower.ts";
 import type { RunLogs } from "../logs.ts";
-import type { Agent } from "../main.ts";
 import type { Maps } from "../maps.ts";
 import type { Pools } from "../pools.ts";
 import type { RunStore } from "../runs.ts";
