@@ -11,6 +11,7 @@ export const failureSchema = v.object({
 });
 export type Failure = v.InferOutput<typeof failureSchema>;
 
+/** Of an error's message: one that is too long must not break the connection. */
 const maxMessageChars = 64 * 1024;
 
 function shorten(text: string): string {

@@ -370,7 +370,6 @@ function parse<T>(schema: v.GenericSchema<T>, value: unknown, what: string): T {
   );
 }
 
-/** Most characters of an error's message that travel: a message that is too long must not break the connection. */
 function connectionLost(cause: Error | undefined): FarcallError {
   if (cause instanceof FarcallError) return cause;
   const why = cause ? `: ${cause.message}` : "";
