@@ -6,7 +6,7 @@ import { type CommandOptions, type CommandResult, follow } from "./command.ts";
 import { defaultTimeoutMs, type Login, login, type SshOptions } from "./login.ts";
 import { Sessions } from "./sessions.ts";
 import { SocketStream } from "./socketStream.ts";
-import { watch } from "./silence.ts";
+import { caughtUp, watch } from "./silence.ts";
 import { closedHere, lost, noAnswer, refused, unreachableThrough } from "./sshErrors.ts";
 import type { SshTarget } from "./target.ts";
 
@@ -114,7 +114,8 @@ export class SshConnection implements AsyncDisposable {
         options.signal,
       );
     } finally {
-      release();
+      // To sshd a session lasts until it has read of its end: the next one must not come with the same packet.
+      void caughtUp(this.#client, this.closed).then(release);
     }
   }
 
@@ -128,7 +129,10 @@ export class SshConnection implements AsyncDisposable {
       channel.on("exit", (code: number | null) => (status = code ?? 1));
       const ended = new Promise<number>((resolve) => channel.once("close", () => resolve(status)));
       const release = this.#hold();
-      void ended.then(release).then(leave);
+      void ended
+        .then(release)
+        .then(() => caughtUp(this.#client, this.closed))
+        .then(leave);
       return {
         stream: channel,
         ended,

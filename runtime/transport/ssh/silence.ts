@@ -6,10 +6,24 @@ const everyMs = 4_000;
 /** So many unanswered in a row mean that the link is dead; counted, as this process may have slept in between. */
 const missedAtMost = 3;
 
-/**
- * Notices when the other side is silent, and fails the client. ssh2's own way of doing that keeps the process alive;
- * what is asked here instead is to end a forwarding that there is not, which every server answers.
- */
+/** ssh2's own way to ask keeps the process alive. This asks to end a forwarding that there is not: every server answers. */
+function ask(client: Client, answered: () => void): void {
+  client.unforwardIn("127.0.0.1", 1, answered);
+}
+
+/** Resolves when the other side has gone through all that it was sent so far, or is gone. */
+export async function caughtUp(client: Client, closed: Promise<unknown>): Promise<void> {
+  const answered = new Promise<void>((resolve) => {
+    try {
+      ask(client, resolve);
+    } catch {
+      resolve();
+    }
+  });
+  await Promise.race([answered, closed]);
+}
+
+/** Notices when the other side is silent, and fails the client. */
 export function watch(client: Client, stream: Duplex, closed: Promise<unknown>): void {
   let unanswered = 0;
   const hear = () => (unanswered = 0);
@@ -18,7 +32,7 @@ export function watch(client: Client, stream: Duplex, closed: Promise<unknown>):
   const timer = setInterval(() => {
     if (unanswered++ >= missedAtMost) return fail("it does not answer any more");
     try {
-      client.unforwardIn("127.0.0.1", 1, hear);
+      ask(client, hear);
     } catch (error) {
       fail(messageOf(error));
     }
