@@ -42,6 +42,7 @@ const patienceMs = 10 * 60_000;
 export class SshCluster implements Provider {
   readonly name = "ssh";
   readonly patienceMs = patienceMs;
+  readonly otherVersionHint: string;
   readonly #options: SshClusterOptions;
   readonly #agents = new Map<string, NodeAgent>();
   readonly #relay: Relay;
@@ -50,6 +51,8 @@ export class SshCluster implements Provider {
 
   constructor(options: SshClusterOptions) {
     this.#options = options;
+    const { name } = options.spec;
+    this.otherVersionHint = `Wait until its runs are over, then \`farcall up ${name}\` has it come up as yours, or end it with \`farcall stop ${name} --force\`.`;
     this.#relay = new Relay(options.connections);
   }
 
@@ -109,8 +112,10 @@ export class SshCluster implements Provider {
     await this.#head?.ended();
   }
 
+  /** The agents of all nodes: one that cannot be asked to does not pass it on. */
   async terminate(): Promise<void> {
-    await this.#head?.terminate();
+    const { record } = this;
+    if (record) await this.#endAgents(record, record.nodes);
   }
 
   /**

@@ -10,7 +10,7 @@ import { dialWebSocket } from "../../runtime/transport/websocket.ts";
 import { describeInLab } from "../lab/describeInLab.ts";
 import { kinds, TestFleet } from "../support/fleet.ts";
 import { until } from "../support/home.ts";
-import { otherBuild } from "../support/otherBuild.ts";
+import { otherBuild, otherProtocol } from "../support/otherBuild.ts";
 
 /** Clients of two builds of Farcall that use the same cluster. */
 describeInLab("a cluster that is used by two builds", (lab) => {
@@ -66,6 +66,32 @@ describeInLab("a cluster that is used by two builds", (lab) => {
     const used = await by(other.folder, ["run", "--on", "lab", "functions.ts#square", "[5]"]);
     expect([used.stdout, used.stderr]).toEqual(["25\n", expect.not.stringMatching(/error/)]);
     expect(await builds()).toEqual(theirs);
+  }, 240_000);
+
+  it("says what to do where they do not speak the same protocol, and does as it said", async () => {
+    await using other = await otherBuild(otherProtocol);
+    await using fleet = await TestFleet.up({ lab: lab(), nodes: 2 });
+    const theirs = (...args: string[]) => fleet.cli(args, { build: other.folder, timeoutMs: 120_000 });
+    const inputs = Array(2_000).fill(500).join("\n");
+    const map = ["map", "--on", "lab", "functions.ts#where", "--input", "-", "--detach"];
+    const id = (await fleet.cli(map, { input: inputs })).stdout.trim();
+    for (const command of ["status", "up", "stop"]) {
+      const { status, stderr } = await theirs(command, "lab");
+      expect([command, status]).toEqual([command, 2]);
+      expect(stderr).toMatch(/error agent\.version: .* runs are active/);
+      expect(stderr).toMatch(/`farcall up lab` .* `farcall stop lab --force`/);
+    }
+    expect(await theirs("stop", "lab", "--force")).toMatchObject({ status: 0, stderr: "lab is stopped.\n" });
+    expect(fleet.farcallProcesses()).toEqual([]);
+    // The map goes on with whoever comes next.
+    expect(await theirs("up", "lab")).toMatchObject({ status: 0 });
+    expect((await theirs("runs", "--on", "lab")).stdout).toMatch(new RegExp(`${id}.*running`));
+    expect(await theirs("cancel", "--on", "lab", id)).toMatchObject({ status: 0 });
+    await until(
+      () => fleet.cli(["up", "lab"], { timeoutMs: 60_000 }),
+      ({ status }) => status === 0,
+      60_000,
+    );
   }, 240_000);
 
   it("makes room with all of its nodes or with none, whichever is asked", async () => {
