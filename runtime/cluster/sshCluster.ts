@@ -3,6 +3,7 @@ import type { AgentLink, ConnectOptions, Provider } from "../providers/provider.
 import type { AgentAddress } from "../setup/messages.ts";
 import type { ClusterSpec } from "../spec/cluster.ts";
 import { FarcallError } from "../spec/errors.ts";
+import { type Absence, absenceOf } from "./absence.ts";
 import type { Connections } from "./connections.ts";
 import { firstToAnswer } from "./firstToAnswer.ts";
 import { Launch } from "./launch.ts";
@@ -158,6 +159,13 @@ export class SshCluster implements Provider {
     // Others may be away; the one that was asked for has to be there.
     const failure = [...failed, ...fell].find(({ node }) => node.host === host);
     throw failure?.error ?? new FarcallError("cluster.state", `${host} is no node of ${spec.name} any more.`);
+  }
+
+  /** Why nothing is heard of nodes other than those in `heard`. */
+  async absences(heard: readonly number[], signal: AbortSignal | undefined): Promise<Absence[]> {
+    const { record } = this;
+    const missing = record?.nodes.filter(({ number }) => !heard.includes(number)) ?? [];
+    return Promise.all(missing.map((node) => absenceOf(node, this.#agentOf(record!, node), signal)));
   }
 
   /** Notes that the agents were ended; everything stays on the machines. */

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeInLab } from "../lab/describeInLab.ts";
 import type { Machine } from "../lab/machine.ts";
-import { TestFleet } from "../support/fleet.ts";
+import { kinds, TestFleet } from "../support/fleet.ts";
 import { TestHome, until } from "../support/home.ts";
 
 /** Machines that do not get through to the queue work through clients, while there are some. */
@@ -60,6 +60,25 @@ describeInLab("a machine whose traffic goes through clients", (lab) => {
     await cluster.upIfNot();
     await until(nodesThere, (there) => there.length === 4, 20_000);
     expect((await fleet.cli(["status", "lab"])).stdout).toMatch(/node 4 is relayed while a client is connected/);
+  }, 120_000);
+
+  it("is not taken for one that is dead, or whose agent is", async () => {
+    await until(nodesThere, (there) => there.length === 3, 20_000);
+    const away = async () => {
+      const [lines, json] = await Promise.all([fleet.cli(["status", "lab"]), fleet.cli(["status", "lab", "--json"])]);
+      const found = JSON.parse(json.stdout) as { away: { number: number; why: string }[] };
+      return [/^node 4 is relayed and away: (.*)$/m.exec(lines.stdout)?.[1], ...found.away.map(({ why }) => why)];
+    };
+    expect(await away()).toEqual(["no client that carries its traffic is connected", "uncarried"]);
+    apart.signal(/supervise\.sh/, "SIGKILL");
+    apart.signal(kinds.agent, "SIGKILL");
+    expect(await away()).toEqual(["no agent answers there. `farcall up lab` starts it", "silent"]);
+    await apart.kill();
+    expect(await away()).toEqual([expect.stringMatching(/^it cannot be reached\. .*m4/), "unreachable"]);
+    await apart.boot();
+    for (const seat of fleet.machines.slice(0, 3)) await apart.block(seat.address);
+    expect(await fleet.bringUp()).toMatchObject({ status: 0 });
+    expect(await nodesThere()).toEqual([1, 2, 3, 4]);
   }, 120_000);
 
   it("works on maps, with several clients at once and when the one that carried is killed", async () => {
