@@ -68,6 +68,25 @@ describeInLab("a cluster that is used by two builds", (lab) => {
     expect(await builds()).toEqual(theirs);
   }, 240_000);
 
+  it("has what the present build lets its nodes hear, though an earlier one began it", async () => {
+    const told = '"$JS.EVENT.ADVISORY.*.LEADER_ELECTED.>"';
+    // Between the subject of a node's answers and what else it may hear.
+    await using earlier = await otherBuild((text) => text.replace(/(\.>`,)"\$JS\.EVENT\.ADVISORY[^"]*",/, "$1"));
+    await using fleet = await TestFleet.prepare({ lab: lab(), nodes: 2 });
+    const hosts = fleet.machines.flatMap(({ name }) => ["--host", name]);
+    expect(await fleet.cli(["up", "lab", ...hosts], { build: earlier.folder, timeoutMs: 120_000 })).toMatchObject({
+      status: 0,
+    });
+    const [head] = fleet.machines;
+    const config = () => head!.do(`cat ${head!.home}/.farcall-node/*/broker/nats.conf`);
+    expect(await config()).not.toContain(told);
+    const brokers = () => head!.processes().filter(({ command }) => kinds.broker.test(command));
+    const [before] = brokers();
+    expect(await fleet.bringUp()).toMatchObject({ status: 0 });
+    await until(config, (text) => text.includes(told), 40_000);
+    expect(brokers().map(({ pid }) => pid)).toEqual([before!.pid]);
+  }, 240_000);
+
   it("says what to do where they do not speak the same protocol, and does as it said", async () => {
     await using other = await otherBuild(otherProtocol);
     await using fleet = await TestFleet.up({ lab: lab(), nodes: 2 });
