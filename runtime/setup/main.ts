@@ -36,12 +36,14 @@ async function main(folder: string): Promise<SetupAnswer> {
   if (request.build) await install(folder, request.build, input);
   if (request.server) await installServer(folder, request.server, input);
   if (request.cluster) writeWhole(join(folder, "cluster.json"), JSON.stringify(request.cluster));
-  const { node, autostopMs } = request;
+  const { node, autostop } = request;
   const hasOther = [
     request.build !== undefined,
     node !== undefined && replace(join(folder, "node.json"), JSON.stringify(node)),
-    autostopMs !== undefined && replace(join(folder, "autostop"), String(autostopMs)),
+    autostop !== undefined && replace(join(folder, "autostop"), String(autostop.ms)),
   ].includes(true);
+  // Behind what was said: who dies in between says it again.
+  if (autostop) writeWhole(join(folder, "autostop-said"), String(autostop.saidAtMs));
   const restarts = (hasOther && (await tellChanged(folder))) || request.placed?.restarts === true;
   if (!request.start) return { ok: true, restarts };
   if (!existsSync(join(folder, "node.json")))

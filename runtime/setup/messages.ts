@@ -16,8 +16,8 @@ export interface SetupRequest {
   node?: object;
   /** The server of the queue, for a node that is a seat; its bytes follow those of the build. Known again by `mark`. */
   server?: SetupFile & { mark: string };
-  /** After how many milliseconds without work the agent is to end; 0 for never. Without, that stays what it was. */
-  autostopMs?: number;
+  /** After how many milliseconds without work the agent is to end, 0 for never, and when that was said. */
+  autostop?: { ms: number; saidAtMs: number };
   /**
    * Something of this was put in place a moment ago, so that an agent that is coming up is an old one, unless the one
    * there was restarts for it.

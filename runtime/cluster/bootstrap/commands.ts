@@ -65,6 +65,7 @@ for each in "$root"/*/cluster.json; do
 done
 say build "$(cat "$dir/build" 2>/dev/null)"
 say server "$(cat "$dir/broker/server" 2>/dev/null)"
+say autostop "$(cat "$dir/autostop" 2>/dev/null) $(cat "$dir/autostop-said" 2>/dev/null)"
 echo farcall-end
 `);
 
