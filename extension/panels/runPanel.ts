@@ -1,7 +1,8 @@
 import * as vscode from "vscode";
 import type { Run } from "../../runtime/index.ts";
 import { childrenOf, rootOf } from "./valueTree.ts";
-import type { ResultView, RunHeader, ToExtension } from "../../webview/messages.ts";
+import type { ResultView, RunHeader } from "../../webview/messages/run.ts";
+import type { ToExtension } from "../../webview/messages/toExtension.ts";
 import { withoutReordering } from "../../webview/reordering.ts";
 import { isCancellation, tell } from "../failure.ts";
 import type { Farcall } from "../farcall.ts";

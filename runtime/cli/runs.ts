@@ -1,6 +1,6 @@
 import { outcomeLine, toJson } from "../client/json.ts";
 import type { Run } from "../client/run.ts";
-import type { RunRecord } from "../protocol/messages.ts";
+import type { RunRecord } from "../protocol/messages/runs.ts";
 import { FarcallError } from "../spec/errors.ts";
 import type { Invocation } from "./main.ts";
 import { clusterName, flag, noMore, openCluster, runArgument, text, whole } from "./options.ts";
