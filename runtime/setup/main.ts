@@ -30,7 +30,7 @@ async function main(folder: string): Promise<SetupAnswer> {
   process.umask(0o077);
   const input = new Input(process.stdin);
   const request = JSON.parse((await input.line()).toString("utf8")) as SetupRequest;
-  if (request.survey) return { ok: true, restarts: false, missing: await survey(request.survey) };
+  if (request.survey) return { ok: true, missing: await survey(request.survey) };
   claim(dirname(folder));
   claim(folder);
   if (request.build) await install(folder, request.build, input);
@@ -44,12 +44,12 @@ async function main(folder: string): Promise<SetupAnswer> {
   ].includes(true);
   // Behind what was said: who dies in between says it again.
   if (autostop) writeWhole(join(folder, "autostop-said"), String(autostop.saidAtMs));
-  const restarts = (hasOther && (await tellChanged(folder))) || request.placed?.restarts === true;
-  if (!request.start) return { ok: true, restarts };
+  const ending = (hasOther ? await tellChanged(folder) : undefined) ?? request.placed?.ending;
+  if (!request.start) return { ok: true, ending };
   if (!existsSync(join(folder, "node.json")))
     throw new SetupFailure("node.install-failed", "It is not known what this node is in its cluster.");
   const changed = hasOther || request.placed !== undefined;
-  return { ok: true, restarts, agent: await startAgent(folder, request.start, { changed, restarts }) };
+  return { ok: true, ending, agent: await startAgent(folder, request.start, { changed, ending }) };
 }
 
 /** Makes a folder and marks it as Farcall's, so that what removes it later can tell. */

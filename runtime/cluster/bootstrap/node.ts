@@ -40,7 +40,7 @@ export class Bootstrap {
   readonly #options: BootstrapOptions;
   #nodePath: string | undefined;
   #wanted: Placing | undefined;
-  #placed: { restarts: boolean } | undefined;
+  #placed: NonNullable<Placing["placed"]> | undefined;
 
   constructor(record: ClusterRecord, node: NodeRecord, found: Probe, options: BootstrapOptions) {
     this.#record = record;
@@ -54,8 +54,8 @@ export class Bootstrap {
     const nodePath = await this.#ensureNode(connection);
     const placing = await this.#placing();
     if (!placing.build && !placing.server && !this.#options.isAwaited) return;
-    const { restarts } = await setUp(connection, placing, this.#setupOptions(nodePath));
-    this.#placed = { restarts };
+    const { ending } = await setUp(connection, placing, this.#setupOptions(nodePath));
+    this.#placed = { ending };
   }
 
   async start(connection: SshConnection): Promise<Bootstrapped> {
