@@ -14,13 +14,14 @@ export function clusterView(state: ClusterState): ClusterView {
     problem: condition === "unreachable" || condition === "broken" ? (error ?? "") : "",
     usdPerHour,
     sinceMs: status?.startedAtMs ?? record?.sinceMs ?? null,
-    nodes: nodesOf(state).map(({ number, host, platform, cpus, memoryMiB, status: node }) => ({
+    nodes: nodesOf(state).map(({ number, host, platform, cpus, memoryMiB, status: node, away }) => ({
       number,
       host,
       platform: platform ?? null,
       cpus: cpus ?? null,
       memoryMiB: memoryMiB ?? null,
       load: node ? { cpuShare: node.cpuShare, usedMiB: node.usedMiB } : null,
+      away: away ?? null,
       replicas: (node?.replicas ?? []).map(({ id, pid, env, bundle, active, residentMiB }) => ({
         id,
         pid,

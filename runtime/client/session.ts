@@ -284,7 +284,7 @@ export class Session implements Asking {
     throw new FarcallError(
       "agent.version",
       `The agent of this cluster is of Farcall ${agent.version} and cannot talk to this client of ${farcallVersion}; it was asked to make room, but ${value.why ?? "it will not"}.`,
-      { hint: "Wait until its runs are over, or end it with `farcall down local --force`." },
+      { hint: this.#options.provider.otherVersionHint },
     );
   }
 

@@ -24,6 +24,7 @@ import { farcallHome } from "../spec/home.ts";
 import { plainLine } from "../spec/text.ts";
 import type { SshPrompter } from "../transport/ssh/auth.ts";
 import type { Shell, ShellTerminal, SshConnection } from "../transport/ssh/connection.ts";
+import type { Absence } from "./absence.ts";
 import { Connections } from "./connections.ts";
 import { type ClusterRecord, Registry } from "./registry.ts";
 import { SshCluster, type UpOptions } from "./sshCluster.ts";
@@ -187,6 +188,15 @@ export class Cluster implements AsyncDisposable, WorkPlace {
     if (!(await this.#session.connectIfUp())) return undefined;
     const { value } = await this.#session.request("status", {}, { timeoutMs: stopTimeoutMs });
     return value;
+  }
+
+  /**
+   * Why nothing is heard of the nodes that a `status` of this cluster lacks. Goes to their machines, for seconds, and
+   * starts nothing there.
+   */
+  async absences({ nodes }: AgentStatus, signal?: AbortSignal): Promise<Absence[]> {
+    const heard = nodes.map(({ number }) => number);
+    return (await this.#machines?.absences(heard, signal)) ?? [];
   }
 
   /** How busy a node has been in the last hour, every few seconds; undefined when the cluster is not up. Starts nothing. */

@@ -212,6 +212,7 @@ export function clusterNode(number: number, change: Partial<ClusterNode> = {}): 
     cpus: 4,
     memoryMiB: 8_192,
     load: { cpuShare: 0.25, usedMiB: 2_048 },
+    away: null,
     replicas: [
       { id: number * 2, pid: 4_000 + number, env: "default", bundle: "0123456789abcdef", active: 1, residentMiB: 64 },
       {

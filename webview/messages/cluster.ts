@@ -13,6 +13,8 @@ const clusterNodeSchema = v.object({
   memoryMiB: v.nullable(v.number()),
   /** Null while the node is not heard of. */
   load: v.nullable(v.object({ cpuShare: v.number(), usedMiB: v.number() })),
+  /** Why it is not heard of, as far as that is known. */
+  away: v.nullable(v.picklist(["unreachable", "silent", "uncarried", "cut-off"])),
   replicas: v.array(
     v.object({ id: count, pid: count, env: shortText, bundle: shortText, active: count, residentMiB: v.number() }),
   ),
