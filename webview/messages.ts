@@ -197,6 +197,8 @@ const launchFormSchema = v.object({
   env: shortText,
   clusters: v.array(shortText),
   cluster: shortText,
+  /** Other clusters that the last map of this function ran on. */
+  guests: v.array(shortText),
   map: mapFormSchema,
   /** The input source of the last map of this function. */
   source: v.object({ kind: v.picklist(sourceKinds), text }),
@@ -376,6 +378,8 @@ export const toExtension = v.variant("type", [
   v.object({
     type: v.literal("submit"),
     cluster: shortText,
+    /** For a map: other clusters that work on it as well. */
+    guests: v.array(shortText),
     env: shortText,
     /** For a call: the text of each parameter's field. */
     texts: v.array(text),

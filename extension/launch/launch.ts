@@ -31,6 +31,8 @@ export interface MapLaunch extends What {
   /** Folder that a relative input of an old record is meant from. */
   folder: string;
   options: MapOptions;
+  /** Names of other clusters that work on it as well. */
+  guests?: readonly string[];
 }
 
 /** Resolves when the call has begun, with the id of its run. Rejects when it could not begin. */
@@ -65,15 +67,21 @@ export function launchMap(farcall: Farcall, map: MapLaunch): Promise<string> {
   const run = newRunId();
   const unfinished = { run, cluster: map.cluster };
   const failed = vscode.l10n.t("Cannot map {0}.", map.export);
+  const { guests = [] } = map;
   return begun(farcall, map, { run, failed }, async (signal, report, onBegun) => {
     using source = await openSource(map.input, { cwd: map.folder, home: farcall.home, signal });
     const module = await openModule(farcall, map, signal, report);
     await module.find(map.export);
+    const on = await Promise.all(guests.map((name) => farcall.reach(name, signal)));
     await farcall.memory.unfinished.add(unfinished);
     using _held = holdFeed(run);
     if (signal.aborted) await farcall.memory.unfinished.remove(run);
     signal.throwIfAborted();
-    const running = module.map(map.export, source.values, { ...map.options, run, input: map.input });
+    const onWarning = (line: string) => {
+      farcall.log.warn(`${title(map)}: ${line}`);
+      if (!farcall.stopped.aborted) void vscode.window.showWarningMessage(`${map.export}: ${line}`);
+    };
+    const running = module.map(map.export, source.values, { ...map.options, run, input: map.input, on, onWarning });
     const cancel = () => {
       // With the window goes the connection, but not the run.
       if (!farcall.stopped.aborted) running.cancel().catch(() => undefined);

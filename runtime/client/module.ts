@@ -201,11 +201,13 @@ export class RemoteModule {
     const { run, input, on = [], onWarning = printWarning, ...rest } = options;
     const { place, placeNamed } = this.#options;
     const guests = guestPlaces(on, place, placeNamed, this);
+    const named = guests.flatMap(({ name, isNamed }) => (isNamed ? [name] : []));
     const spec: MapSpec = {
       module: this.ref,
       export: name,
       options: checkMapOptions(rest),
       ...(input === undefined ? {} : { input }),
+      ...(named.length === 0 ? {} : { guests: named }),
     };
     return new MapRun<T>({
       run,

@@ -35,6 +35,8 @@ export interface RunRequest {
   options?: MapOptions;
   /** How the inputs of a map were come by, where the client said so. */
   input?: string;
+  /** Names of other clusters that a map was to run on as well. */
+  guests?: string[];
 }
 
 export interface LogOptions {

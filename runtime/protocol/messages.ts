@@ -29,6 +29,8 @@ const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const hash = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
 const runId = v.pipe(v.string(), v.maxLength(40), v.regex(/^[a-z0-9-]+$/));
 const inputName = v.pipe(v.string(), v.maxLength(4096));
+const clusterName = v.pipe(v.string(), v.maxLength(200));
+const clusterNames = v.pipe(v.array(clusterName), v.maxLength(100));
 const nothing = v.object({});
 
 /** An error of Farcall's own on the wire. Errors of user code travel as encoded values instead. */
@@ -127,6 +129,8 @@ const mapSpecSchema = v.object({
   options: mapOptionsSchema,
   /** How the client came by the inputs, as it may be told again: `/data/urls.jsonl`, `/work/gen.ts#pages`. */
   input: v.optional(inputName),
+  /** Names of other clusters that are to work on it as well, as the client knows them. */
+  guests: v.optional(clusterNames),
 });
 export type MapSpec = v.InferOutput<typeof mapSpecSchema>;
 
@@ -229,6 +233,7 @@ const requestSchema = v.object({
   /** Of a map. */
   options: v.optional(mapOptionsSchema),
   input: v.optional(inputName),
+  guests: v.optional(clusterNames),
 });
 export type RequestRecord = v.InferOutput<typeof requestSchema>;
 
@@ -268,7 +273,7 @@ const envStatusSchema = v.object({
 export type EnvStatus = v.InferOutput<typeof envStatusSchema>;
 
 /** Who borrows work: a node of a cluster that is not the map's home. */
-const borrower = { run: runId, cluster: v.pipe(v.string(), v.maxLength(200)), node: count };
+const borrower = { run: runId, cluster: clusterName, node: count };
 const outcomeRanges = v.array(v.object({ lo: count, count, errors: count, bytes: count }));
 
 /**

@@ -182,6 +182,7 @@ export const callForm: LaunchForm = {
   env: "default",
   clusters: ["local", "lab"],
   cluster: "local",
+  guests: [],
   map: { replicas: "", concurrency: "", retries: "", timeoutSeconds: "", onError: "collect" },
   source: { kind: "file", text: "" },
 };

@@ -13,6 +13,8 @@ export interface WorkPlace {
 /** Another cluster that works on a map, and what it is called there. */
 export interface GuestPlace {
   name: string;
+  /** Whoever knows the map's home by its name knows this one by its own. */
+  isNamed: boolean;
   module: RemoteModule;
 }
 
@@ -44,6 +46,7 @@ export function guestPlaces(
     if (home && place.name === home.name && place.home === home.home) return [];
     const nth = (names.get(place.name) ?? 0) + 1;
     names.set(place.name, nth);
-    return [{ name: nth === 1 ? place.name : `${place.name}#${nth}`, module: place.bring(module) }];
+    const name = nth === 1 ? place.name : `${place.name}#${nth}`;
+    return [{ name, isNamed: place.home === home?.home, module: place.bring(module) }];
   });
 }
