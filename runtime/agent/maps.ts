@@ -3,6 +3,7 @@ import type {
   Failure,
   Item,
   MapSpec,
+  NodeStatus,
   Params,
   Result,
   RunRecord,
@@ -104,10 +105,12 @@ export class Maps {
   }
 
   /** What this node works on. */
-  working(): { run: RunId; active: number; replicas: number }[] {
-    const own = [...this.#active].flatMap(([run, { feed }]) =>
-      feed && feed.replicas > 0 ? [{ run, active: feed.activeInputs, replicas: feed.replicas }] : [],
-    );
+  working(): NodeStatus["maps"] {
+    const own = [...this.#active].flatMap(([run, { feed }]) => {
+      const { replicas = 0, activeInputs: active = 0 } = feed ?? {};
+      const guests = this.lender.working(run);
+      return replicas + guests.length > 0 ? [{ run, active, replicas, ...(guests.length > 0 ? { guests } : {}) }] : [];
+    });
     return [...own, ...this.guests.working()];
   }
 
@@ -321,8 +324,10 @@ export class Maps {
     const spec = map?.spec ?? (JSON.parse(job.spec) as MapSpec);
     const counts = await queue.counts(run);
     const unsettled = map?.feed?.unsettled ?? { done: 0, failed: 0 };
-    const guests = this.lender.parts(run) ?? stored?.guests;
-    const elsewhere = map ? [...this.#elsewhere(run), ...(guests ?? [])] : [];
+    const nodes = map ? this.#elsewhere(run) : [];
+    const lent = nodes.flatMap(({ guests = [] }) => guests);
+    const guests = await this.lender.parts(run, lent);
+    const elsewhere = [...nodes, ...guests];
     let state = stateOfJob[job.state];
     const starved = job.total === undefined && counts.pending + counts.leased === 0;
     if (state === "running" && starved && (map?.feeders.size ?? 0) === 0) state = "interrupted";
@@ -344,12 +349,12 @@ export class Maps {
       costUsd: 0,
       source: spec.module.source,
       bundle: spec.module.bundle.hash,
-      ...(guests ? { guests } : {}),
+      ...(guests.length > 0 ? { guests } : {}),
     };
   }
 
   /** What other nodes of this cluster do of a map. */
-  #elsewhere(run: RunId): { active: number; replicas: number }[] {
+  #elsewhere(run: RunId): NodeStatus["maps"] {
     const others = this.#options.fleet?.elsewhere() ?? [];
     return others.flatMap(({ maps }) => maps.filter((each) => each.run === run));
   }
@@ -446,7 +451,7 @@ export class Maps {
     return {
       done: settled + done,
       failed: errors + failed,
-      active: (feed?.activeInputs ?? 0) + sum(this.lender.parts(job.id) ?? [], ({ active }) => active),
+      active: (feed?.activeInputs ?? 0) + sum(this.lender.working(job.id), ({ active }) => active),
       busyMs: feed?.takeBusyMs() ?? new Map(),
     };
   }

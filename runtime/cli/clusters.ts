@@ -7,6 +7,7 @@ import { FarcallError } from "../spec/errors.ts";
 import { farcallHome } from "../spec/home.ts";
 import type { Invocation } from "./main.ts";
 import { asked, flag, noMore } from "./options.ts";
+import { sharingLines, some } from "./sharing.ts";
 import { count, duration, paint, table } from "./terminal.ts";
 
 /** `farcall clusters` and `status`: what there is. */
@@ -124,6 +125,7 @@ export async function statusCommand({ words, values }: Invocation): Promise<numb
       status.idleTimeoutMs === 0
         ? "stays up without work"
         : `ends after ${duration(status.idleTimeoutMs)} without work`,
+      ...sharingLines(status),
       ...status.warnings.map((warning) => paint("yellow", `warning: ${warning}`, "stdout")),
       "",
     ].join("\n"),
@@ -148,8 +150,4 @@ function relayedNodes({ nodes }: ClusterRecord, status: AgentStatus | undefined)
   return nodes.flatMap(({ number, relay }) =>
     relay ? [{ number, isAway: there !== undefined && !there.includes(number) }] : [],
   );
-}
-
-function some(number: number, what: string): string {
-  return `${count(number)} ${what}${number === 1 ? "" : "s"}`;
 }

@@ -76,16 +76,16 @@ export type ExportInfo = v.InferOutput<typeof exportSchema>;
 const runStates = ["running", "paused", "done", "failed", "cancelled", "interrupted"] as const;
 export type RunState = (typeof runStates)[number];
 
-/** What a node of another cluster did of a map. */
+/** How much a node of another cluster works on a map, as it last said. */
+const guestWorkSchema = v.object({ cluster: v.string(), node: count, active: count, replicas: count });
+export type GuestWork = v.InferOutput<typeof guestWorkSchema>;
+
+/** What a node of another cluster did of a map, and does. */
 const guestSchema = v.object({
-  cluster: v.string(),
-  node: count,
-  /** Inputs it settled, those that failed included, since the agent of the map's home began. */
+  ...guestWorkSchema.entries,
+  /** Inputs it settled, those that failed included. */
   done: count,
   failed: count,
-  /** Inputs being worked on, and replicas that do, as it last said. */
-  active: count,
-  replicas: count,
 });
 export type GuestPart = v.InferOutput<typeof guestSchema>;
 
@@ -162,6 +162,17 @@ const replicaSchema = v.object({
   residentMiB: v.number(),
 });
 
+const nodeMapSchema = v.object({
+  run: runId,
+  /** Inputs in the hands of its own replicas, and how many those are. */
+  active: count,
+  replicas: count,
+  /** The cluster that the map belongs to, where that is another one. */
+  home: v.optional(v.string()),
+  /** Other clusters that this node lends work of the map to. */
+  guests: v.optional(v.array(guestWorkSchema)),
+});
+
 /** A node of a cluster, as it says of itself every few seconds. */
 const nodeStatusSchema = v.object({
   /** From 1 on. */
@@ -188,8 +199,8 @@ const nodeStatusSchema = v.object({
   /** Of its agent. */
   build: v.optional(v.string()),
   replicas: v.array(replicaSchema),
-  /** Maps that it works on. */
-  maps: v.array(v.object({ run: runId, active: count, replicas: count })),
+  /** Maps that it works on or lends the work of. */
+  maps: v.array(nodeMapSchema),
 });
 export type NodeStatus = v.InferOutput<typeof nodeStatusSchema>;
 

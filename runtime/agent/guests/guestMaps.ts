@@ -134,9 +134,12 @@ export class GuestMaps {
   }
 
   working(): NodeStatus["maps"] {
-    return [...this.#maps].flatMap(([run, { map }]) =>
-      map.replicas > 0 ? [{ run, active: map.activeInputs, replicas: map.replicas }] : [],
-    );
+    return [...this.#maps].map(([run, { map }]) => ({
+      run,
+      active: map.activeInputs,
+      replicas: map.replicas,
+      home: map.home,
+    }));
   }
 
   busyRuns(uses: (env: ResolvedEnv) => boolean): RunId[] {
