@@ -22,6 +22,10 @@ const runHeaderSchema = v.object({
   /** `file#export` */
   label: shortText,
   cluster: shortText,
+  /** The cluster that the map belongs to, where that is another one. */
+  home: v.nullable(shortText),
+  /** Other clusters that work or worked on it, and how many inputs each has done. */
+  guests: v.array(v.object({ cluster: shortText, done: count })),
   env: shortText,
   state: v.picklist(["running", "paused", "done", "failed", "cancelled", "interrupted"]),
   createdAtMs: v.number(),
@@ -232,6 +236,9 @@ const clusterViewSchema = v.object({
   /** When it came to be as it is; null when that is not known. */
   sinceMs: v.nullable(v.number()),
   nodes: v.array(clusterNodeSchema),
+  /** Clusters whose maps it works on now, and those that work on its own. */
+  helps: v.array(shortText),
+  helpedBy: v.array(shortText),
   warnings: v.array(text),
   /** What can be done with it now. */
   offers: v.array(v.picklist(["start", "stop", "shutDown", "terminal", "log"])),

@@ -1,7 +1,5 @@
-import type { AgentStatus, GuestPart } from "../protocol/messages.ts";
+import type { AgentStatus } from "../protocol/messages.ts";
 import { count, sanitize } from "./terminal.ts";
-
-/** What is said of maps that several clusters work on. */
 
 /** What a cluster works on with others at the moment, a line for each map and cluster. */
 export function sharingLines({ nodes }: AgentStatus): string[] {
@@ -21,13 +19,6 @@ export function sharingLines({ nodes }: AgentStatus): string[] {
     ([what, { active, replicas }]) =>
       `${sanitize(what, false)}: ${some(active, "input")} in ${some(replicas, "replica")}`,
   );
-}
-
-/** How many inputs of a map each other cluster has done. */
-export function doneByCluster(guests: readonly GuestPart[]): Map<string, number> {
-  const done = new Map<string, number>();
-  for (const part of guests) done.set(part.cluster, (done.get(part.cluster) ?? 0) + part.done);
-  return done;
 }
 
 export function some(number: number, what: string): string {

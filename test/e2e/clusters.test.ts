@@ -187,6 +187,7 @@ describeInLab("a cluster of your machines", (lab) => {
     const mixed = await RunPanel.open(window, "anywhere");
     await mixed.waitForState(/done/, 90_000);
     await mixed.waitForText("200 of 200");
+    await mixed.waitForText("Done on local");
     await mixed.press("Copy as command");
     await until(
       () => window.page.evaluate<string>("navigator.clipboard.readText()"),
