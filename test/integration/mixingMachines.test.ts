@@ -60,8 +60,10 @@ describeInLab("a map on this machine and two others", (lab) => {
     expect(record.guests!.reduce((sum, { done }) => sum + done, 0)).toBe(there);
     const logs = await fleet.cli(["logs", record.id, "--on", "lab"]);
     expect(logs.stdout.trim().split("\n")).toHaveLength(there);
-    const { stderr } = await fleet.cli(["logs", record.id]);
-    expect(stderr).toBe(`also on lab: farcall logs ${record.id} --on lab\n`);
+    const all = await fleet.cli(["logs", record.id]);
+    expect(all.stdout.trim().split("\n")).toHaveLength(300);
+    expect(all.stdout.match(/^lab .*on m[12]$/gm)).toHaveLength(there);
+    expect(all.stderr).toBe("");
     const results = await fleet.cli(["results", record.id, "--on", "lab"]);
     expect(results).toMatchObject({ status: 2, stderr: expect.stringContaining("--on local") as string });
   });
@@ -91,6 +93,26 @@ describeInLab("a map on this machine and two others", (lab) => {
     await fleet.machines[1]!.kill();
     expect(await ended).toBe(0);
     expectWhole(said.stdout, 4_000);
+  });
+
+  it("shows what was printed on the machines when they are gone", async () => {
+    const args = ["map", "--on", "local,lab", ...env, "functions.ts#where", "--input", "-"];
+    const map = await fleet.cli(args, { input: Array(300).fill(40).join("\n") });
+    const there = map.stderr.match(/^lab .*on m\d$/gm)!.length;
+    expect(there).toBeGreaterThan(0);
+    const { id } = (await newest("local"))!;
+    expect((await fleet.cli(["down", "lab", "--force"], { timeoutMs: 60_000 })).status).toBe(0);
+    const { stdout, stderr } = await fleet.cli(["logs", id, "--json"]);
+    const lines = stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { cluster?: string; text: string });
+    expect(lines).toHaveLength(300);
+    expect(lines.filter(({ cluster, text }) => cluster === "lab" && /on m\d$/.test(text))).toHaveLength(there);
+    expect(stderr).toBe("");
+    const part = await fleet.cli(["logs", id, "--on", "lab"]);
+    expect(part.stdout.trim().split("\n")).toHaveLength(there);
+    expect(part.stderr).toBe("from what was kept here of lab: it is down\n");
   });
 
   it.each<[string, string[], RegExp]>([

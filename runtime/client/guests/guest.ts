@@ -32,6 +32,10 @@ class Guest {
     this.#options = options;
   }
 
+  mapEnded(): void {
+    this.#options.place.module.session.runEnded(this.#options.run);
+  }
+
   /** Has the cluster work until the map has ended there or `signal` aborts. Never rejects. */
   async work(signal: AbortSignal): Promise<void> {
     const { place, run, onWarning } = this.#options;
@@ -106,15 +110,26 @@ class Guest {
 /** The guests of one map, from when it has begun until it ends. */
 export class Guests {
   readonly #ends = new AbortController();
+  readonly #guests: readonly Guest[];
   readonly #working: Promise<unknown>;
+  #ended: Promise<void> | undefined;
 
   constructor(guests: readonly GuestOptions[]) {
-    this.#working = Promise.all(guests.map((options) => new Guest(options).work(this.#ends.signal)));
+    this.#guests = guests.map((options) => new Guest(options));
+    this.#working = Promise.all(this.#guests.map((guest) => guest.work(this.#ends.signal)));
   }
 
-  /** Resolves when none works any more, and what they printed is here, or after a while. */
-  async end(): Promise<void> {
+  /**
+   * Resolves when none works any more, and what they printed is here, or after a while. With `isOver` the map has ended,
+   * and what the guests did is kept.
+   */
+  end(isOver: boolean): Promise<void> {
+    return (this.#ended ??= this.#end(isOver));
+  }
+
+  async #end(isOver: boolean): Promise<void> {
     this.#ends.abort(new FarcallError("run.state", "The map has ended."));
     await waitWithin(endWithinMs, this.#working);
+    if (isOver) for (const guest of this.#guests) guest.mapEnded();
   }
 }
