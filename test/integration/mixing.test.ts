@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { Cluster } from "farcall";
 import { TestHome, until } from "../support/home.ts";
@@ -128,6 +129,27 @@ it("is cancelled on both", async () => {
     (status) => status?.activeRuns === 0 && status.replicas.every(({ active }) => active === 0),
   );
   await expect(run.toArray()).rejects.toMatchObject({ code: "run.cancelled" });
+});
+
+it("rests on both while it is paused, and goes on with both", async () => {
+  const run = f["where"].map(range(3_000), { on: [guest] });
+  await until(
+    () => run.progress.guests[0]?.done as number | undefined,
+    (done) => (done ?? 0) > 100,
+  );
+  await run.pause();
+  const record = async () => (await home.runs.open(run.id)).record;
+  // What was begun is finished.
+  await until(record, ({ active }) => active === 0);
+  await sleep(1_000);
+  const before = await record();
+  expect(before).toMatchObject({ state: "paused", active: 0 });
+  expect(before.done).toBeLessThan(3_000);
+  await sleep(1_000);
+  expect(await record()).toEqual(before);
+  await run.resume();
+  expect(((await run.toArray()) as [number, number][]).map(([n]) => n)).toEqual(range(3_000));
+  expect(run.progress.guests[0].done).toBeGreaterThan(before.guests![0]!.done + 100);
 });
 
 it("is seen on both while it runs, with what is done of it where", async () => {
