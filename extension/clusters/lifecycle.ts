@@ -1,5 +1,5 @@
 import * as vscode from "vscode";
-import { withSignal } from "../../runtime/client/withSignal.ts";
+import { withSignal } from "../../runtime/spec/withSignal.ts";
 import type { AgentStatus } from "../../runtime/index.ts";
 import type { Farcall } from "../farcall.ts";
 import { signalOf } from "../cancellation.ts";

@@ -82,6 +82,9 @@ export function launchMap(farcall: Farcall, map: MapLaunch): Promise<string> {
       if (!farcall.stopped.aborted) void vscode.window.showWarningMessage(`${map.export}: ${line}`);
     };
     const running = module.map(map.export, source.values, { ...map.options, run, input: map.input, on, onWarning });
+    const forget = async () => {
+      if (!farcall.stopped.aborted) await farcall.memory.unfinished.remove(run);
+    };
     const cancel = () => {
       // With the window goes the connection, but not the run.
       if (!farcall.stopped.aborted) running.cancel().catch(() => undefined);
@@ -91,7 +94,9 @@ export function launchMap(farcall: Farcall, map: MapLaunch): Promise<string> {
     show(farcall, map, run);
     try {
       await running.accepted;
-      if (!farcall.stopped.aborted) await farcall.memory.unfinished.remove(run);
+      // Other clusters work while a window brings it to them: the next one goes on with that.
+      if (guests.length > 0) void running.finished().then(forget, forget);
+      else await forget();
     } catch (error) {
       if (farcall.stopped.aborted) return;
       if (!(await isKnownToHaveEnded(farcall, map.cluster, run))) return void giveUp(farcall, unfinished, error);

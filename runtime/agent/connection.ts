@@ -298,6 +298,11 @@ export class Connection {
         return { result };
       },
 
+      "map.spec": async ({ run }) => {
+        const spec = await maps.spec(run);
+        if (!spec) throw runUnknown(run);
+        return { result: { spec } };
+      },
       ...maps.lender.handlers,
       "work.leave": async ({ run, cluster }) => {
         await maps.lender.takeBack(run, cluster);

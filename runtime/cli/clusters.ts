@@ -1,5 +1,5 @@
 import { toJson } from "../client/json.ts";
-import { withSignal } from "../client/withSignal.ts";
+import { withSignal } from "../spec/withSignal.ts";
 import { Cluster } from "../cluster/cluster.ts";
 import { type ClusterRecord, Registry } from "../cluster/registry.ts";
 import type { AgentStatus } from "../protocol/messages.ts";

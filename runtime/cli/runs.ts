@@ -87,10 +87,13 @@ export async function resultsCommand({ words, values, signal }: Invocation): Pro
         return reportError(error);
       }
     }
+    const follow = flag(values, "follow");
+    // Who follows a map to its end also brings work to the clusters that help with it.
+    await using _guests = follow ? await run.withGuests(say) : undefined;
     const batches = run.batches({
       order: flag(values, "unordered") ? "settled" : "index",
       errorsOnly: flag(values, "errors-only"),
-      follow: flag(values, "follow"),
+      follow,
       signal,
     });
     let failed = 0;
@@ -137,8 +140,12 @@ async function readRun(id: string, values: Invocation["values"], read: (run: Run
   }
 }
 
+function say(line: string): void {
+  process.stderr.write(`${sanitize(line)}\n`);
+}
+
 /** Says that what is shown was kept on this machine, as the cluster is not there. */
 function sayKept(values: Invocation["values"]): (why: string) => void {
   const name = clusterName(values);
-  return (why) => void process.stderr.write(`from what was kept here of ${name}: ${sanitize(why)}\n`);
+  return (why) => say(`from what was kept here of ${name}: ${why}`);
 }

@@ -452,6 +452,8 @@ export const agentMethods = {
   },
 
   ...workMethods,
+  /** What a map is, for who has other clusters work on it again. */
+  "map.spec": { params: v.object({ run: runId }), result: v.object({ spec: mapSpecSchema }) },
   /** Gives back all that a cluster has leased of a map. */
   "work.leave": { params: v.object({ run: runId, cluster: v.string() }), result: nothing },
   /**
@@ -466,6 +468,8 @@ export const agentMethods = {
       cluster: v.string(),
       /** Only the node that is asked. */
       here: v.optional(v.boolean()),
+      /** While somebody else brings it the work, this begins when that ends, rather than take over. */
+      waits: v.optional(v.boolean()),
     }),
     result: nothing,
   },

@@ -1,4 +1,5 @@
 import { hostname } from "node:os";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { RunRecord } from "farcall";
 import { describeInLab } from "../lab/describeInLab.ts";
@@ -30,6 +31,8 @@ describeInLab("a map on this machine and two others", (lab) => {
     (
       JSON.parse((await fleet.cli(["runs", "--json", "--limit", "1", "--on", on])).stdout) as (RunRecord | undefined)[]
     )[0];
+  const doneOn = (name: string, run: RunRecord | undefined) =>
+    (run?.guests ?? []).reduce((sum, { cluster, done }) => sum + (cluster === name ? done : 0), 0);
   const expectWhole = (stdout: string, count: number) => {
     const lines = linesOf(stdout);
     expect(lines.map(({ index }) => index)).toEqual(Array.from({ length: count }, (_, at) => at));
@@ -75,15 +78,47 @@ describeInLab("a map on this machine and two others", (lab) => {
     expect(map.said.stderr).toMatch(/of them [\d,]+ on local/);
   });
 
-  it("goes on at its home when the client is killed", async () => {
+  it("goes on everywhere when the client is killed and another one follows it", async () => {
     const { child, said } = begin("local,lab", 4_000);
-    const isShared = (run: RunRecord | undefined) =>
-      run?.total === 4_000 && (run.guests ?? []).some(({ done }) => done > 50);
+    const isShared = (run: RunRecord | undefined) => run?.total === 4_000 && doneOn("lab", run) > 50;
     const { id } = (await until(() => newest("local"), isShared, 30_000))!;
     child.kill("SIGKILL");
+    await sleep(500);
+    const before = doneOn("lab", await newest("local"));
     const results = await fleet.cli(["results", id, "--follow"], { timeoutMs: 60_000 });
     expect(expectWhole(results.stdout, 4_000)).toContain(hostname());
     expect(results.stdout.startsWith(said.stdout.slice(0, said.stdout.lastIndexOf("\n")))).toBe(true);
+    expect(results.stderr).toBe("");
+    expect(doneOn("lab", await newest("local"))).toBeGreaterThan(before + 100);
+  });
+
+  it("is not disturbed by who follows it and goes, nor ended for who follows it when the client is killed", async () => {
+    const { child, said } = begin("local,lab", 8_000);
+    const { id } = (await until(
+      () => newest("local"),
+      (run) => doneOn("lab", run) > 50,
+      30_000,
+    ))!;
+    const expectGrowth = async () => {
+      await sleep(500);
+      const before = doneOn("lab", await newest("local"));
+      await until(
+        () => newest("local"),
+        (run) => doneOn("lab", run) > before + 100,
+        5_000,
+      );
+    };
+    const follower = fleet.home.spawnCli(["results", id, "--follow"], { env: fleet.environment });
+    await sleep(1_500);
+    follower.kill("SIGKILL");
+    await expectGrowth();
+    const following = fleet.cli(["results", id, "--follow"], { timeoutMs: 60_000 });
+    await sleep(1_500);
+    expect(child.exitCode).toBeNull();
+    child.kill("SIGKILL");
+    await expectGrowth();
+    expectWhole((await following).stdout, 8_000);
+    expect(said.stderr).not.toContain("lab ");
   });
 
   it("goes on when a machine of the guest loses its power", async () => {
