@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { ExtensionContext } from "vscode";
 import type { RunRecord } from "../runtime/index.ts";
-import type { MapForm, SourceKind } from "../webview/messages.ts";
+import type { MapForm, SourceKind } from "../webview/messages/launch.ts";
 import { UnfinishedRuns } from "./launch/unfinished.ts";
 
 /** What the extension keeps between windows, in the storage that VS Code gives it. */

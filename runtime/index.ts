@@ -35,17 +35,10 @@ export { Envs } from "./client/envs.ts";
 export type { PickedOutcome, PickOptions } from "./client/pick.ts";
 export { type LogOptions, Run, type RunKept, type RunRequest } from "./client/run.ts";
 export { type ListOptions, Runs } from "./client/runs.ts";
-export type {
-  AgentStatus,
-  EnvStatus,
-  GuestPart,
-  LogLine,
-  NodeMetrics,
-  NodeStatus,
-  RunRecord,
-  RunState,
-  Timeline,
-} from "./protocol/messages.ts";
+export type { AgentStatus, NodeMetrics, NodeStatus } from "./protocol/messages/nodes.ts";
+export type { EnvStatus } from "./protocol/messages/envs.ts";
+export type { GuestPart, RunRecord, RunState, Timeline } from "./protocol/messages/runs.ts";
+export type { LogLine } from "./protocol/messages/logs.ts";
 export type { ClusterSpec } from "./spec/cluster.ts";
 export type { Compute, EnvSpec } from "./spec/env.ts";
 export { type ErrorCode, FarcallError } from "./spec/errors.ts";

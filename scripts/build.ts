@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { chmod, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { build, type BuildOptions } from "esbuild";
-import { withoutNatives } from "./withoutNatives.ts";
+import { ssh2Build } from "./ssh2Build.ts";
 
 const root = join(import.meta.dirname, "..");
 const dist = join(root, "dist");
@@ -36,7 +36,7 @@ await Promise.all([
     ...common,
     entryPoints: { index: "runtime/index.ts", cli: "runtime/cli/main.ts", extension: "extension/main.ts" },
     splitting: true,
-    plugins: [withoutNatives],
+    plugins: [ssh2Build],
     // Beside the agent, which code in a chunk looks for beside itself.
     chunkNames: "chunk-[hash]",
   }),

@@ -1,5 +1,6 @@
 import * as v from "valibot";
-import { toPage, type ToExtension, type ToPage } from "./messages.ts";
+import { toPage, type ToPage } from "./messages/toPage.ts";
+import type { ToExtension } from "./messages/toExtension.ts";
 
 /** The page's only way out: messages to and from the extension, and the little that outlives the page. */
 

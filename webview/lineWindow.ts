@@ -1,4 +1,4 @@
-import type { PanelLogLine } from "./messages.ts";
+import type { PanelLogLine } from "./messages/run.ts";
 
 /**
  * The newest lines of a log within two limits, and how many older ones there are. The extension keeps one for a page

@@ -1,6 +1,6 @@
 import { useEffect, useState } from "preact/hooks";
 import { listen, post } from "./host.ts";
-import type { ToPage } from "./messages.ts";
+import type { ToPage } from "./messages/toPage.ts";
 import { setTranslations } from "./text.ts";
 import { setLocale } from "./ui/numbers.ts";
 

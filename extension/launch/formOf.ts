@@ -1,5 +1,5 @@
 import * as vscode from "vscode";
-import type { LaunchForm, MapForm } from "../../webview/messages.ts";
+import type { LaunchForm, MapForm } from "../../webview/messages/launch.ts";
 import { envsFor } from "../envs/projectFiles.ts";
 import { tell } from "../failure.ts";
 import type { Farcall } from "../farcall.ts";

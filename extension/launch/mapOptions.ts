@@ -1,6 +1,6 @@
 import * as vscode from "vscode";
 import { checkMapOptions, type MapOptions } from "../../runtime/spec/map.ts";
-import type { MapForm } from "../../webview/messages.ts";
+import type { MapForm } from "../../webview/messages/launch.ts";
 import { parseField } from "../lenses/parameters.ts";
 
 /** The options of a map that the texts of its form stand for. Throws `spec.invalid` for what cannot be. */

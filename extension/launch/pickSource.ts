@@ -1,6 +1,6 @@
 import { sep } from "node:path";
 import * as vscode from "vscode";
-import type { SourceKind } from "../../webview/messages.ts";
+import type { SourceKind } from "../../webview/messages/launch.ts";
 import { readBeside } from "../lenses/readBeside.ts";
 import type { ScanLanguage } from "../lenses/scanExports.ts";
 

@@ -4,7 +4,7 @@ import * as vscode from "vscode";
 import { inputName } from "../../runtime/inputs/inputName.ts";
 import { globPrefix, splitExport } from "../../runtime/inputs/kinds.ts";
 import type { InputPreview } from "../../runtime/inputs/preview.ts";
-import type { SourceKind } from "../../webview/messages.ts";
+import type { SourceKind } from "../../webview/messages/launch.ts";
 import type { Farcall } from "../farcall.ts";
 import { type Pasted, readPasted, storePasted } from "./pasted.ts";
 import { previewSource } from "./sources.ts";

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import * as vscode from "vscode";
-import type { ToExtension } from "../../webview/messages.ts";
+import type { ToExtension } from "../../webview/messages/toExtension.ts";
 import type { Farcall } from "../farcall.ts";
 import { clusterView } from "./clusterView.ts";
 import { MetricsFeed } from "./metricsFeed.ts";

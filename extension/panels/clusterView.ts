@@ -1,4 +1,4 @@
-import type { ClusterView } from "../../webview/messages.ts";
+import type { ClusterView } from "../../webview/messages/cluster.ts";
 import { conditionOf, offersOf } from "../clusters/condition.ts";
 import { nodesOf } from "../clusters/nodes.ts";
 import type { ClusterState } from "../clusters/following.ts";

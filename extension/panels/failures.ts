@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import type { FailureGroup } from "../../webview/messages.ts";
+import type { FailureGroup } from "../../webview/messages/run.ts";
 import { withoutReordering } from "../../webview/reordering.ts";
 import { framesOf, type Place } from "./frames.ts";
 import { cut, previewOf } from "./preview.ts";

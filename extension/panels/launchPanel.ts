@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import * as vscode from "vscode";
-import { launchTargetSchema, type LaunchForm, type SourceKind, type ToExtension } from "../../webview/messages.ts";
+import { launchTargetSchema, type LaunchForm, type SourceKind } from "../../webview/messages/launch.ts";
+import type { ToExtension } from "../../webview/messages/toExtension.ts";
 import { isCancellation, tell } from "../failure.ts";
 import type { Farcall } from "../farcall.ts";
 import type { Target } from "../launch/findTarget.ts";

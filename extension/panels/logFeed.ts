@@ -1,4 +1,4 @@
-import type { ToPage } from "../../webview/messages.ts";
+import type { ToPage } from "../../webview/messages/toPage.ts";
 import type { LogStore } from "./logStore.ts";
 
 /**

@@ -1,6 +1,6 @@
 import type { LogLine } from "../../runtime/index.ts";
 import { LineWindow } from "../../webview/lineWindow.ts";
-import type { PanelLogLine } from "../../webview/messages.ts";
+import type { PanelLogLine } from "../../webview/messages/run.ts";
 import { cut } from "./preview.ts";
 
 /** The newest lines of a run's log as its page takes them, for a page that comes and goes. */

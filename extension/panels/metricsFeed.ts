@@ -1,4 +1,4 @@
-import type { ClusterMetrics } from "../../webview/messages.ts";
+import type { ClusterMetrics } from "../../webview/messages/cluster.ts";
 import { conditionOf } from "../clusters/condition.ts";
 import type { Farcall } from "../farcall.ts";
 

@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
 import * as v from "valibot";
 import * as vscode from "vscode";
-import { toExtension, type ToExtension, type ToPage } from "../../webview/messages.ts";
+import { toExtension, type ToExtension } from "../../webview/messages/toExtension.ts";
+import type { ToPage } from "../../webview/messages/toPage.ts";
 import type { Farcall } from "../farcall.ts";
 import { pageHtml } from "./pageHtml.ts";
 

@@ -1,5 +1,5 @@
 import type { Run } from "../../runtime/index.ts";
-import type { ResultRow, ResultView } from "../../webview/messages.ts";
+import type { ResultRow, ResultView } from "../../webview/messages/run.ts";
 import { cellsOf, columnsOf } from "./columns.ts";
 import { previewOf } from "./preview.ts";
 import { isPlain, Scan, scanKey } from "./scan.ts";

@@ -2,7 +2,7 @@ import * as vscode from "vscode";
 import type { Run, RunKept, RunRecord, Timeline } from "../../runtime/index.ts";
 import { originOf } from "../../runtime/client/remoteErrors.ts";
 import { brokeOff } from "../../runtime/client/session.ts";
-import type { ConnectionProblem } from "../../webview/messages.ts";
+import type { ConnectionProblem } from "../../webview/messages/run.ts";
 import type { Farcall } from "../farcall.ts";
 import { isConnectionLoss } from "../../runtime/client/loss.ts";
 import { hasEnded } from "../../runtime/protocol/runState.ts";

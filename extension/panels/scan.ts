@@ -1,5 +1,5 @@
 import type { MapOutcome, Run } from "../../runtime/index.ts";
-import { defaultView, type ResultView } from "../../webview/messages.ts";
+import { defaultView, type ResultView } from "../../webview/messages/run.ts";
 import { sortKeyOf, type SortKey } from "./columns.ts";
 import { previewOf } from "./preview.ts";
 import { RowKeys } from "./rowKeys.ts";

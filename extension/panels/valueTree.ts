@@ -1,4 +1,4 @@
-import type { TreeNode } from "../../webview/messages.ts";
+import type { TreeNode } from "../../webview/messages/run.ts";
 import { withoutReordering } from "../../webview/reordering.ts";
 import { previewOf } from "./preview.ts";
 

@@ -1,7 +1,7 @@
 import * as vscode from "vscode";
 import type { MapOutcome, Run } from "../../runtime/index.ts";
 import { FarcallError } from "../../runtime/spec/errors.ts";
-import { defaultView, type ResultView } from "../../webview/messages.ts";
+import { defaultView, type ResultView } from "../../webview/messages/run.ts";
 import type { Farcall } from "../farcall.ts";
 import { Results } from "../panels/results.ts";
 import { csvLines } from "./csv.ts";

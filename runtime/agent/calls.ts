@@ -1,5 +1,6 @@
 import { encodeError } from "../protocol/codec.ts";
-import type { AgentMethods, Result } from "../protocol/messages.ts";
+import type { AgentMethods } from "../protocol/messages/agent.ts";
+import type { Result } from "../protocol/messages/catalogue.ts";
 import type { Answer } from "../protocol/rpc.ts";
 import { FarcallError } from "../spec/errors.ts";
 import { describeDeath } from "./death.ts";

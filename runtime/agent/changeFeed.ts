@@ -1,9 +1,11 @@
-import type { RunRecord } from "../protocol/messages.ts";
+import type { RunRecord } from "../protocol/messages/runs.ts";
+import { hasEnded } from "../protocol/runState.ts";
 import type { Incoming } from "../protocol/served.ts";
 import type { RunId } from "../spec/names.ts";
 import { type Changes, replicasKey } from "./changes.ts";
 
 const everyMs = 250;
+const recordEveryMs = 100;
 /** An item travels in the header of a frame, which is capped at 1 MiB; a record has two paths of up to 4 KiB. */
 const maxRecords = 100;
 /** Runs that wait to be told of; beyond it, calls are left out, as there are too many for anyone to watch. */
@@ -50,6 +52,24 @@ export async function followChanges(
   } finally {
     signal.removeEventListener("abort", onAbort);
     stop();
+  }
+}
+
+/** Sends the record of a run whenever it changed, no more often than `recordEveryMs`, until the run has ended. */
+export async function followRecord(
+  changes: Changes,
+  source: Pick<ChangeSource, "record">,
+  run: RunId,
+  incoming: Incoming<{ record: RunRecord }>,
+): Promise<void> {
+  const { signal } = incoming;
+  while (!signal.aborted) {
+    const version = changes.version(run);
+    const record = await source.record(run);
+    await incoming.send({ record });
+    if (hasEnded(record.state)) return;
+    await changes.wait(run, version, signal);
+    await new Promise((resolve) => setTimeout(resolve, recordEveryMs));
   }
 }
 

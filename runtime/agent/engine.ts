@@ -24,6 +24,8 @@ export interface Engine {
 
 const joinWithinMs = 60_000;
 const betweenTriesMs = 200;
+/** How long the servers of a queue wait for each other before their first start. */
+const gatherWithinMs = 5_000;
 /** Share of the free disk that a seat may fill, and of the memory that it should keep to. */
 const diskShare = 0.5;
 /** Where that is less than the queue sets aside for inputs alone, a seat may fill more. */
@@ -83,6 +85,7 @@ async function startSeat(
   onWarning: (text: string) => void,
 ): Promise<Broker> {
   const { Broker } = await import("../queue/jetstream/broker.ts");
+  const { gather } = await import("../queue/jetstream/gathering.ts");
   const place = join(folder, "broker");
   const broker = new Broker({
     program: join(place, "nats-server"),
@@ -90,6 +93,8 @@ async function startSeat(
     memoryBytes: Math.floor(totalmem() * memoryShare),
     onRestart: (why) => onWarning(`The server of the queue was started again: ${why}`),
   });
+  const { cluster } = seat;
+  if (cluster && broker.isNew) await gather(cluster, cluster.seats, gatherWithinMs);
   broker.start(seatConfig(seat, folder));
   return broker;
 }

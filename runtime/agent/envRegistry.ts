@@ -1,5 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import type { EnvStatus } from "../protocol/messages.ts";
+import type { EnvStatus } from "../protocol/messages/envs.ts";
 import type { EnvSpec, ResolvedEnv } from "../spec/env.ts";
 import { FarcallError } from "../spec/errors.ts";
 import { envId, type EnvStore } from "./envs.ts";

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { EnvStatus } from "../protocol/messages.ts";
+import type { EnvStatus } from "../protocol/messages/envs.ts";
 import type { InstallRequest } from "../spec/env.ts";
 import { FarcallError, isDiskFull, messageOf } from "../spec/errors.ts";
 import { ensurePrivateFolder } from "../spec/home.ts";

@@ -1,22 +1,26 @@
-import type { MapSpec } from "../protocol/messages.ts";
-import { packOutcomes, unpackOutcomes, unpackValues } from "../protocol/pack.ts";
+import type { MapSpec } from "../protocol/messages/maps.ts";
 import { leaseMs } from "../queue/leaseMs.ts";
-import type { Chunk, Lease, NewChunk, ResultRange, WorkSource } from "../queue/mapQueue.ts";
+import type { Lease, NewChunk, ResultRange, WorkSource } from "../queue/mapQueue.ts";
 import { asFarcallError, FarcallError } from "../spec/errors.ts";
 import type { RunId } from "../spec/names.ts";
 import { aftermath } from "./aftermath.ts";
+import { BusyTime } from "./busyTime.ts";
 import { piece, remainder, splitFront } from "./chunks.ts";
+import { KnownOutcomes } from "./knownOutcomes.ts";
+import { LeaseBuffer } from "./leaseBuffer.ts";
 import type { OutcomeCache } from "./outcomeCache.ts";
+import { endOverdue } from "./overdue.ts";
+import { Pace } from "./pace.ts";
 import type { Pool, Slot, Workload } from "./pool.ts";
+import { type Slice, Slices, workSlice } from "./slices.ts";
 
 /**
  * One map on this node: leases chunks from the queue, cuts them to the length that suits, hands them to
  * replicas as slices, and settles what comes back.
  *
- * Length: a slice should take about `targetMs`, long enough that handing it out costs nothing beside it, and
- * short enough that results come steadily, maps take turns, and a dying worker loses little. How long an
- * input takes is not known at first, so single inputs go ahead as probes; after that the average of what was
- * measured decides. A chunk that is too long is split in the queue, so nothing depends on this process.
+ * Length: see `Pace`. How long an input takes is not known at first, so single inputs go ahead as probes; after that
+ * the average of what was measured decides. A chunk that is too long is split in the queue, so nothing depends on this
+ * process.
  *
  * Deaths: see `aftermath`.
  */
@@ -34,8 +38,6 @@ export interface FeedHost {
   othersWork(): boolean;
 }
 
-const targetMs = 100;
-const maxSliceCount = 10_000;
 /** Single inputs that go ahead to find out how long one takes. */
 const maxProbes = 64;
 /** Splitting a chunk of long inputs takes this many slices off its front, and leaves the rest in one piece. */
@@ -44,23 +46,10 @@ const slicesPerSplit = 8;
 const aheadMs = 1_000;
 /** Slices one worker may hold, the running one included, as long as they are short together. */
 const maxSlicesHeld = 6;
-/** Weight of the newest measurement in the average. */
-const freshness = 0.3;
-const claimWaitMs = 5_000;
-const betweenClaimsMs = 20;
 const extendEveryMs = leaseMs / 3;
-/** Over the item timeout, for the worker's own timer to act first. */
-const overtimeMs = 500;
 const cancelGraceMs = 2_000;
 /** Between no worker of this node staying alive and trying again, when others get on with the map. */
 const restMs = 10_000;
-
-interface Slice {
-  lease: Lease;
-  slot: Slot;
-  results: ResultRange[];
-  abort: AbortController;
-}
 
 export class Feed implements Workload {
   readonly urgent = false;
@@ -69,52 +58,52 @@ export class Feed implements Workload {
   readonly #spec: MapSpec;
   readonly #pool: Pool;
   readonly #host: FeedHost;
-  readonly #buffer: Lease[] = [];
-  readonly #slices = new Map<string, Slice>();
+  readonly #buffer: LeaseBuffer;
+  readonly #slices = new Slices();
+  readonly #pace = new Pace();
+  readonly #busy = new BusyTime();
+  readonly #known: KnownOutcomes;
   readonly #stop = new AbortController();
   readonly #timers: NodeJS.Timeout[] = [];
-  #claiming = false;
-  /** Milliseconds one input takes one replica, once measured. */
-  #itemMs: number | undefined;
   #splitting = 0;
   #hasProbed = false;
-  #overdueCheckedAtMs = performance.now();
-  #waiters: (() => void)[] = [];
   #failedOnce = false;
   /** Leaves the work to other nodes for a while. */
   #rests = false;
-  /** For replicas that have slices of this map: since when, on the monotonic clock. */
-  readonly #busySinceMs = new Map<number, number>();
-  #busyMs = new Map<number, number>();
 
   constructor(run: RunId, spec: MapSpec, pool: Pool, host: FeedHost) {
     this.run = run;
     this.#spec = spec;
     this.#pool = pool;
     this.#host = host;
+    this.#known = new KnownOutcomes(host.cache, spec);
+    this.#buffer = new LeaseBuffer({
+      run,
+      queue: host.queue,
+      stopped: this.#stop.signal,
+      wanted: () => this.#wantedLeases,
+      coming: () => this.#splitting * slicesPerSplit,
+      takes: (lease) => this.#shortensEarly(lease),
+      onFilled: () => pool.dispatch(),
+      onFailed: (error) => this.#queueFailed(error),
+    });
     this.#timers.push(setInterval(() => this.#extendLeases(), extendEveryMs));
     const { timeoutMs } = spec.options;
     if (timeoutMs !== undefined) {
-      this.#timers.push(setInterval(() => this.#endOverdue(timeoutMs), Math.min(1_000, Math.max(50, timeoutMs / 4))));
+      this.#timers.push(endOverdue(timeoutMs, () => new Set(this.#slices.all.map(({ slot }) => slot.replica))));
     }
     for (const timer of this.#timers) timer.unref();
   }
 
   start(): void {
     this.#pool.add(this);
-    void this.#fill();
+    void this.#buffer.fill();
   }
 
   /** Takes more work if there are replicas for it now, and gives back what there are none for any more. */
   refill(): void {
-    this.#releaseSurplus();
-    void this.#fill();
-  }
-
-  /** Another node has replicas for it. If giving back fails, the lease runs out, as nothing extends it. */
-  #releaseSurplus(): void {
-    for (const lease of this.#buffer.splice(this.#wantedLeases))
-      this.#host.queue.release(lease, 0).catch(() => undefined);
+    this.#buffer.releaseSurplus();
+    void this.#buffer.fill();
   }
 
   /**
@@ -124,14 +113,15 @@ export class Feed implements Workload {
   get #wantedLeases(): number {
     if (this.#rests) return 0;
     const most = 2 * this.maxReplicas;
-    if (this.#itemMs === undefined) return Math.min(most, this.#splitting > 0 ? 0 : this.#missingProbes);
-    const ahead = (this.maxReplicas * this.#concurrency * aheadMs) / this.#itemMs;
+    const { itemMs } = this.#pace;
+    if (itemMs === undefined) return Math.min(most, this.#splitting > 0 ? 0 : this.#missingProbes);
+    const ahead = (this.maxReplicas * this.#concurrency * aheadMs) / itemMs;
     return Math.min(most, Math.max(1, Math.ceil(ahead)));
   }
 
   /** Inputs that could be begun now to find out how long one takes. */
   get #missingProbes(): number {
-    return Math.max(0, Math.min(maxProbes, this.maxReplicas * this.#concurrency) - this.#slices.size);
+    return Math.max(0, Math.min(maxProbes, this.maxReplicas * this.#concurrency) - this.#slices.count);
   }
 
   get maxReplicas(): number {
@@ -139,57 +129,31 @@ export class Feed implements Workload {
   }
 
   get wanted(): number {
-    return this.#buffer.length + this.#slices.size;
+    return this.#buffer.count + this.#slices.count;
   }
 
   /** Inputs in the hands of workers. */
   get activeInputs(): number {
-    let active = 0;
-    for (const { lease, results } of this.#slices.values()) {
-      active += lease.chunk.count - results.reduce((sum, range) => sum + range.count, 0);
-    }
-    return active;
+    return this.#slices.activeInputs;
   }
 
   /** Inputs done in slices that are still being worked, so not yet settled. */
   get unsettled(): { done: number; failed: number } {
-    let done = 0;
-    let failed = 0;
-    for (const { results } of this.#slices.values()) {
-      for (const range of results) {
-        done += range.count;
-        failed += range.errors;
-      }
-    }
-    return { done, failed };
+    return this.#slices.unsettled;
   }
 
-  /** Replicas that work on the map. One whose outcomes are being stored is free for more. */
+  /** Replicas that work on the map. */
   get replicas(): number {
-    const working = new Set<Slot>();
-    for (const [token, { slot }] of this.#slices) if (slot.slices.has(token)) working.add(slot);
-    return working.size;
+    return this.#slices.replicas;
   }
 
   /** Milliseconds each replica was busy with this map since this was last asked. */
   takeBusyMs(): Map<number, number> {
-    const now = performance.now();
-    for (const id of this.#busySinceMs.keys()) {
-      this.#addBusy(id, now);
-      this.#busySinceMs.set(id, now);
-    }
-    const taken = this.#busyMs;
-    this.#busyMs = new Map();
-    return taken;
-  }
-
-  #addBusy(replica: number, nowMs: number): void {
-    const busyMs = nowMs - (this.#busySinceMs.get(replica) ?? nowMs);
-    this.#busyMs.set(replica, (this.#busyMs.get(replica) ?? 0) + busyMs);
+    return this.#busy.take();
   }
 
   offer(slot: Slot): "given" | "none" | "wait" {
-    const lease = this.#buffer[0];
+    const [lease] = this.#buffer.all;
     if (!lease || slot.draining || this.#failedOnce) return "none";
     if (slot.calls > 0) return "wait";
     // What a worker died over before is worked alone, or its next death would be blamed on its neighbours too.
@@ -202,15 +166,15 @@ export class Feed implements Workload {
     if (slot.slices.size === 0 && this.replicas >= this.maxReplicas) return "none";
     if (slot.slices.size > 0 && this.#isFull(slot, heldMs)) return "none";
     const { count } = lease.chunk;
-    const isUnknown = this.#itemMs === undefined && count > 1;
+    const isUnknown = this.#pace.itemMs === undefined && count > 1;
     if (isUnknown && (this.#missingProbes === 0 || this.#splitting > 0)) return "none";
     this.#buffer.shift();
-    const known = this.#spec.options.cache ? this.#knownOutcomes(lease.chunk) : [];
+    const known = this.#known.of(lease.chunk);
     if (known.length > 0) void this.#settleKnown(lease, known);
     else if (isUnknown) this.#probe(lease, slot);
-    else if (this.#isTooLong(lease.chunk)) void this.#shorten(lease);
-    else void this.#work(lease, slot, (this.#itemMs ?? targetMs) * count);
-    void this.#fill();
+    else if (this.#pace.isTooLong(count)) void this.#shorten(lease);
+    else void this.#work(lease, slot, this.#pace.estimateMs(count));
+    void this.#buffer.fill();
     return "given";
   }
 
@@ -220,47 +184,21 @@ export class Feed implements Workload {
    */
   #probe(lease: Lease, slot: Slot): void {
     const { count } = lease.chunk;
-    if (this.#hasProbed) void this.#work(lease, slot, targetMs, Math.min(count, this.#concurrency));
+    if (this.#hasProbed) void this.#work(lease, slot, this.#pace.estimateMs(1), Math.min(count, this.#concurrency));
     else void this.#split(lease, 1, Math.min(count - 1, this.#missingProbes));
     this.#hasProbed = true;
-  }
-
-  /** What the cache has of a chunk, as ranges of one input each. */
-  #knownOutcomes(chunk: Chunk): ResultRange[] {
-    const values = this.#host.cache.lookUp(this.#code, unpackValues(chunk.body));
-    return values.flatMap((bytes, i): ResultRange[] =>
-      bytes ? [{ lo: chunk.lo + i, count: 1, errors: 0, body: packOutcomes([{ ok: true, attempts: 0, bytes }]) }] : [],
-    );
   }
 
   async #settleKnown(lease: Lease, known: ResultRange[]): Promise<void> {
     await this.#settle(lease, known, remainder(lease.chunk, known));
     this.#pool.wake();
-    void this.#fill();
-  }
-
-  /** Names the code for the cache: the bundle, what is installed beside it, and the function. */
-  get #code(): string {
-    const { module, export: name } = this.#spec;
-    return JSON.stringify([module.bundle.hash, module.env.install, module.env.vars, name]);
-  }
-
-  #remember(chunk: Chunk, results: readonly ResultRange[]): void {
-    const inputs = unpackValues(chunk.body);
-    const entries = results.flatMap(({ lo, body }) =>
-      unpackOutcomes(body).flatMap(({ ok, attempts, bytes }, i) =>
-        ok && attempts > 0 ? [{ input: inputs[lo - chunk.lo + i]!, value: bytes }] : [],
-      ),
-    );
-    if (entries.length > 0) this.#host.cache.store(this.#code, entries);
+    void this.#buffer.fill();
   }
 
   /** A worker needs enough inputs to fill its lanes, and a little more so that it never waits for the agent. */
   #isFull(slot: Slot, heldMs: number): boolean {
-    let inputs = 0;
-    for (const token of slot.slices.keys()) inputs += this.#slices.get(token)?.lease.chunk.count ?? 0;
-    if (inputs < this.#concurrency) return false;
-    return heldMs >= targetMs || slot.slices.size >= maxSlicesHeld;
+    if (this.#slices.inputsOf(slot) < this.#concurrency) return false;
+    return this.#pace.isEnough(heldMs) || slot.slices.size >= maxSlicesHeld;
   }
 
   /** Workers that die as they start are this node's trouble, as long as those of another do not. */
@@ -268,11 +206,11 @@ export class Feed implements Workload {
     if (error.code !== "worker.crashed" || !this.#host.othersWork()) return this.#host.onFailed(error);
     if (this.#rests) return;
     this.#rests = true;
-    this.#releaseSurplus();
+    this.#buffer.releaseSurplus();
     const rested = setTimeout(() => {
       this.#rests = false;
       this.#timers.splice(this.#timers.indexOf(rested), 1);
-      void this.#fill();
+      void this.#buffer.fill();
     }, restMs).unref();
     this.#timers.push(rested);
   }
@@ -281,13 +219,12 @@ export class Feed implements Workload {
   async cancel(): Promise<void> {
     this.#stop.abort(new FarcallError("run.cancelled", "The map was cancelled."));
     for (const timer of this.#timers) clearInterval(timer);
-    this.#buffer.length = 0;
-    const slices = [...this.#slices.values()];
-    for (const slice of slices) slice.abort.abort(this.#stop.signal.reason);
+    this.#buffer.clear();
+    for (const slice of this.#slices.all) slice.abort.abort(this.#stop.signal.reason);
     const grace = setTimeout(() => {
-      for (const slice of this.#slices.values()) slice.slot.replica.kill("cancelled");
+      for (const slice of this.#slices.all) slice.slot.replica.kill("cancelled");
     }, cancelGraceMs);
-    while (this.#slices.size > 0) await this.#changed();
+    while (this.#slices.count > 0) await this.#slices.changed();
     clearTimeout(grace);
     this.#pool.remove(this);
   }
@@ -299,60 +236,19 @@ export class Feed implements Workload {
     this.#pool.remove(this);
   }
 
-  #changed(): Promise<void> {
-    return new Promise((resolve) => this.#waiters.push(resolve));
-  }
-
   get #concurrency(): number {
     return this.#spec.options.concurrency ?? 1;
   }
 
-  #suitableCount(): number {
-    const perReplica = targetMs / Math.max(this.#itemMs ?? targetMs, 1e-4);
-    return Math.max(1, Math.min(maxSliceCount, Math.round(perReplica)));
-  }
-
-  #isTooLong({ count }: Chunk): boolean {
-    return this.#itemMs !== undefined && count > 2 * this.#suitableCount();
-  }
-
-  /** Keeps enough leases at hand that no replica waits for one. */
-  async #fill(): Promise<void> {
-    if (this.#claiming || this.#stop.signal.aborted) return;
-    this.#claiming = true;
-    try {
-      while (!this.#stop.signal.aborted) {
-        this.#releaseSurplus();
-        const want = this.#wantedLeases - this.#buffer.length - this.#splitting * slicesPerSplit;
-        if (want <= 0) return;
-        const leases = await this.#host.queue.claim(this.run, {
-          max: want,
-          waitMs: claimWaitMs,
-          signal: this.#stop.signal,
-        });
-        if (leases.length === 0) {
-          // A queue that says so at once, as it does of a job that ended elsewhere, must not be asked in a circle.
-          await new Promise((resolve) => setTimeout(resolve, betweenClaimsMs));
-          continue;
-        }
-        if (this.#stop.signal.aborted) return;
-        for (const lease of leases) {
-          // Before it is its turn, unless the cache may have some of it, which is seen then.
-          if (!this.#spec.options.cache && this.#isTooLong(lease.chunk)) void this.#shorten(lease);
-          else this.#buffer.push(lease);
-        }
-        this.#buffer.sort((a, b) => a.chunk.lo - b.chunk.lo);
-        this.#pool.dispatch();
-      }
-    } catch (error) {
-      this.#queueFailed(error);
-    } finally {
-      this.#claiming = false;
-    }
+  /** Before it is its turn, unless the cache may have some of it, which is seen then. */
+  #shortensEarly(lease: Lease): boolean {
+    if (this.#known.isUsed || !this.#pace.isTooLong(lease.chunk.count)) return false;
+    void this.#shorten(lease);
+    return true;
   }
 
   #shorten(lease: Lease): Promise<void> {
-    return this.#split(lease, this.#suitableCount(), slicesPerSplit);
+    return this.#split(lease, this.#pace.suitableCount, slicesPerSplit);
   }
 
   /** Takes up to `pieces` slices of `size` inputs off the front of a chunk, back in the queue. */
@@ -362,7 +258,7 @@ export class Feed implements Workload {
     await this.#settle(lease, [], children);
     this.#splitting--;
     this.#pool.wake();
-    void this.#fill();
+    void this.#buffer.fill();
   }
 
   /** Works the first `count` inputs of a chunk, by default all; the rest goes back to the queue with their outcomes. */
@@ -374,36 +270,23 @@ export class Feed implements Workload {
     const { options } = this.#spec;
     const { replica } = slot;
     const slice: Slice = { lease: { ...lease, chunk }, slot, results: [], abort: new AbortController() };
-    this.#slices.set(token, slice);
-    if (slot.slices.size === 0) this.#busySinceMs.set(replica.id, performance.now());
+    this.#slices.add(slice);
+    if (slot.slices.size === 0) this.#busy.begin(replica.id);
     slot.slices.set(token, { workload: this, estimateMs, alone: chunk.deaths > 0 });
     slot.lastRun = this.run;
     const begunAtMs = performance.now();
     let settled: Promise<void> | undefined;
     try {
-      const { value } = await replica.peer.request(
-        "slice",
-        {
-          run: this.run,
-          logFile: this.#host.logFile(this.run, replica.id),
-          export: this.#spec.export,
-          lo: chunk.lo,
-          concurrency: this.#concurrency,
-          retries: options.retries ?? 0,
-          timeoutMs: options.timeoutMs ?? null,
-          deaths: chunk.deaths,
-          token,
-        },
-        { body: chunk.body, signal: slice.abort.signal, onAbort: "wait" },
-        (item, body) => {
-          const { lo, count, errors } = item as Omit<ResultRange, "body">;
-          slice.results.push({ lo, count, errors, body });
-          this.#host.onProgress();
-        },
-      );
-      this.#measured(slot, begunAtMs, chunk.count, value.workedMs);
+      const { strays, workedMs } = await workSlice(slice, {
+        run: this.run,
+        spec: this.#spec,
+        logFile: this.#host.logFile(this.run, replica.id),
+        onProgress: () => this.#host.onProgress(),
+      });
+      this.#pace.measured(workedMs, chunk.count);
+      this.#countUse(slot, begunAtMs);
       this.refill();
-      if (value.strays > 0) this.#pool.recycle(slot);
+      if (strays > 0) this.#pool.recycle(slot);
       if (!this.#stop.signal.aborted)
         settled = this.#settle(lease, slice.results, [...remainder(chunk, slice.results), ...rest]);
     } catch (error) {
@@ -417,29 +300,19 @@ export class Feed implements Workload {
       }
     }
     slot.slices.delete(token);
-    if (slot.slices.size === 0) {
-      this.#addBusy(replica.id, performance.now());
-      this.#busySinceMs.delete(replica.id);
-    }
+    if (slot.slices.size === 0) this.#busy.end(replica.id);
     this.#pool.finished(slot);
     // Settled outcomes count as done only when they are stored, so the slice stays listed until then.
     await settled;
-    this.#slices.delete(token);
-    for (const wake of this.#waiters.splice(0)) wake();
+    this.#slices.remove(slice);
     this.#host.onProgress();
   }
 
-  /**
-   * How long an input takes is what the worker says, without the way there and back: on a busy machine, or with a queue
-   * that is far away, that would make short inputs look long. What a replica's time was used for is counted in full:
-   * since it last finished a slice, as slices wait in the worker or overlap there.
-   */
-  #measured(slot: Slot, begunAtMs: number, count: number, workedMs: number): void {
+  /** A replica's time counts in full: since it last finished a slice, as slices wait in the worker or overlap there. */
+  #countUse(slot: Slot, begunAtMs: number): void {
     const now = performance.now();
     this.usedMs += now - Math.max(begunAtMs, slot.finishedAtMs);
     slot.finishedAtMs = now;
-    const itemMs = workedMs / count;
-    this.#itemMs = this.#itemMs === undefined ? itemMs : this.#itemMs * (1 - freshness) + itemMs * freshness;
   }
 
   async #settle(lease: Lease, results: readonly ResultRange[], children: readonly NewChunk[]): Promise<void> {
@@ -449,8 +322,8 @@ export class Feed implements Workload {
       this.#queueFailed(error);
       return;
     }
-    if (this.#spec.options.cache) this.#remember(lease.chunk, results);
-    if (children.length > 0) void this.#fill();
+    this.#known.remember(lease.chunk, results);
+    if (children.length > 0) void this.#buffer.fill();
     const failed = results.find((range) => range.errors > 0);
     if (failed) this.inputFailed(failed.lo);
   }
@@ -466,27 +339,13 @@ export class Feed implements Workload {
   async #letEarlierFinish(lo: number): Promise<void> {
     const deadline = AbortSignal.timeout(cancelGraceMs);
     const late = new Promise<void>((resolve) => deadline.addEventListener("abort", () => resolve(), { once: true }));
-    const earlier = () => [...this.#slices.values()].some(({ lease }) => lease.chunk.lo < lo);
-    while (earlier() && !deadline.aborted) await Promise.race([this.#changed(), late]);
+    const earlier = () => this.#slices.all.some(({ lease }) => lease.chunk.lo < lo);
+    while (earlier() && !deadline.aborted) await Promise.race([this.#slices.changed(), late]);
   }
 
   #extendLeases(): void {
-    for (const lease of [...this.#buffer, ...[...this.#slices.values()].map((slice) => slice.lease)]) {
+    for (const lease of [...this.#buffer.all, ...this.#slices.all.map((slice) => slice.lease)]) {
       this.#host.queue.extend(lease).catch((error: unknown) => this.#queueFailed(error));
-    }
-  }
-
-  /** Ends workers that are over an item's time and too busy for their own timer to act. */
-  #endOverdue(timeoutMs: number): void {
-    // After a pause of this process or the whole machine, the workers had one as well.
-    const now = performance.now();
-    const pausedMs = now - this.#overdueCheckedAtMs;
-    this.#overdueCheckedAtMs = now;
-    if (pausedMs > overtimeMs + 1_000) return;
-    for (const replica of new Set([...this.#slices.values()].map((slice) => slice.slot.replica))) {
-      const { writtenAtMs, slices } = replica.readJournal();
-      const working = [...slices.values()].some((active) => active.length > 0);
-      if (working && Date.now() - writtenAtMs > timeoutMs + overtimeMs) replica.kill("timeout");
     }
   }
 
@@ -495,7 +354,7 @@ export class Feed implements Workload {
     if (error instanceof FarcallError && (error.code === "disk.full" || error.retryable)) {
       // Nothing is lost: the leases run out and the chunks come again, when there may be room.
       this.#host.onProgress();
-      setTimeout(() => void this.#fill(), 1_000).unref();
+      setTimeout(() => void this.#buffer.fill(), 1_000).unref();
       return;
     }
     this.#host.onFailed(asFarcallError(error));

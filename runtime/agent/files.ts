@@ -2,7 +2,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { access, link, copyFile, mkdir, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { dirname, join, normalize, sep } from "node:path";
 import { FarcallError, isDiskFull } from "../spec/errors.ts";
-import type { BundleRef } from "../protocol/messages.ts";
+import type { BundleRef } from "../protocol/messages/code.ts";
 
 /** Files by the SHA-256 of their content, and bundles laid out from them. */
 export class FileStore {

@@ -1,4 +1,8 @@
-import type { AgentMethods, Failure, Item, ModuleRef, Params, RunRecord, RunState } from "../protocol/messages.ts";
+import type { AgentMethods } from "../protocol/messages/agent.ts";
+import type { Failure } from "../protocol/failure.ts";
+import type { Item, Params } from "../protocol/messages/catalogue.ts";
+import type { ModuleRef } from "../protocol/messages/code.ts";
+import type { RunRecord, RunState } from "../protocol/messages/runs.ts";
 import { toFailure } from "../protocol/failure.ts";
 import { packValues } from "../protocol/pack.ts";
 import type { Abortable, Incoming } from "../protocol/served.ts";

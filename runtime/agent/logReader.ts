@@ -1,6 +1,6 @@
 import { open, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import type { LogLine } from "../protocol/messages.ts";
+import type { LogLine } from "../protocol/messages/logs.ts";
 import type { RunId } from "../spec/names.ts";
 import { findTail, type TailLimit } from "./logTail.ts";
 

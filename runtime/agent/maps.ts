@@ -1,35 +1,27 @@
-import type {
-  AgentMethods,
-  Failure,
-  Item,
-  MapSpec,
-  NodeStatus,
-  Params,
-  Result,
-  RunRecord,
-  RunState,
-} from "../protocol/messages.ts";
-import { hasEnded } from "../protocol/runState.ts";
+import type { AgentMethods } from "../protocol/messages/agent.ts";
+import type { Params, Result } from "../protocol/messages/catalogue.ts";
+import type { MapSpec } from "../protocol/messages/maps.ts";
+import type { NodeMap } from "../protocol/messages/nodes.ts";
+import type { RunRecord } from "../protocol/messages/runs.ts";
 import { packCount } from "../protocol/pack.ts";
-import { type Incoming } from "../protocol/served.ts";
-import { fromFailure, toFailure } from "../protocol/failure.ts";
+import { hasEnded } from "../protocol/runState.ts";
 import { hasEnded as isOver } from "../queue/jobState.ts";
-import type { JobRecord, JobState, MapQueue, NewChunk } from "../queue/mapQueue.ts";
+import type { JobRecord, MapQueue, NewChunk } from "../queue/mapQueue.ts";
 import type { ResolvedEnv } from "../spec/env.ts";
-import { asFarcallError, FarcallError } from "../spec/errors.ts";
+import { FarcallError } from "../spec/errors.ts";
 import type { RunId } from "../spec/names.ts";
+import { ActiveMap, type ActiveMapHost } from "./activeMap.ts";
 import type { Changes } from "./changes.ts";
 import type { SharedCode } from "./fleet/code.ts";
 import type { Fleet } from "./fleet/fleet.ts";
-import { Feed } from "./feed.ts";
 import { GuestMaps } from "./guests/guestMaps.ts";
 import { Lender } from "./guests/lender.ts";
 import type { RunLogs } from "./logs.ts";
+import { mapRecord } from "./mapRecord.ts";
 import type { OutcomeCache } from "./outcomeCache.ts";
 import type { Pools } from "./pools.ts";
 import type { RunStore } from "./runs.ts";
-import { label } from "./runWords.ts";
-import type { Sample } from "./timeline.ts";
+import { label, runUnknown } from "./runWords.ts";
 import type { Timelines } from "./timelines.ts";
 
 /** The maps of the node: takes inputs in, keeps a feed for each that runs, gives outcomes out, says when one is over. */
@@ -51,36 +43,13 @@ export interface MapsOptions {
   code?: SharedCode;
 }
 
-interface ActiveMap {
-  job: JobRecord;
-  spec: MapSpec;
-  feed: Feed | undefined;
-  /** Connections that are sending inputs. */
-  feeders: Set<object>;
-  /** Its module is being readied. */
-  loading: boolean;
-  ending: boolean;
-  error: FarcallError | undefined;
-}
-
-const endRetryMs = 1_000;
 const maxSeen = 10_000;
 /** More chunks than clients have on the way at a time. */
 const maxStoredApart = 10_000;
-/** Of the message of an error that ended a map. */
-const maxNoteChars = 16 * 1024;
-const pageRanges = 64;
-const pageBytes = 1024 * 1024;
-const stateOfJob: Record<JobState, RunState> = {
-  run: "running",
-  pause: "paused",
-  done: "done",
-  failed: "failed",
-  cancelled: "cancelled",
-};
 
 export class Maps {
   readonly #options: MapsOptions;
+  readonly #host: ActiveMapHost;
   readonly #active = new Map<RunId, ActiveMap>();
   /** Maps that are known to have ended, so that what still comes of them is not looked at. */
   readonly #seen = new Set<RunId>();
@@ -98,6 +67,13 @@ export class Maps {
       onInputFailed: (run, lo) => this.#active.get(run)?.feed?.inputFailed(lo),
       onSaid: (run) => this.#changes.announce(run),
     });
+    this.#host = {
+      ...options,
+      lender: this.lender,
+      elsewhere: (run) => this.#elsewhere(run),
+      record: (run) => this.record(run),
+      onOver: ({ run }) => this.#active.delete(run),
+    };
     options.queue.onChange((run) => {
       this.#changes.announce(run);
       void this.#look(run);
@@ -105,7 +81,7 @@ export class Maps {
   }
 
   /** What this node works on. */
-  working(): NodeStatus["maps"] {
+  working(): NodeMap[] {
     const own = [...this.#active].flatMap(([run, { feed }]) => {
       const { replicas = 0, activeInputs: active = 0 } = feed ?? {};
       const guests = this.lender.working(run);
@@ -123,8 +99,8 @@ export class Maps {
         await this.#noteEnded(head.id);
         continue;
       }
-      const map = this.#track(job);
-      void this.#begin(map).then(() => this.#checkEnd(job.id));
+      const map = this.#active.get(job.id) ?? this.#track(job);
+      void map.begin().then(() => map.checkEnd());
     }
   }
 
@@ -152,13 +128,13 @@ export class Maps {
         this.#see(run);
         const map = this.#active.get(run);
         if (!map) await this.#noteEnded(run);
-        else if (!map.ending) await this.#leave(map, job);
+        else if (!map.isEnding) await map.leave(job);
         return;
       }
       const map = this.#active.get(run) ?? this.#track(job);
       if (!isKnown) map.job = job;
-      if (map.job.state === "run" && !map.feed && !map.loading && !map.ending) await this.#begin(map);
-      await this.#checkEnd(run);
+      if (map.job.state === "run" && !map.feed && !map.isLoading && !map.isEnding) await map.begin();
+      await map.checkEnd();
     } catch {
       // The queue cannot say now; it tells of the next change.
     }
@@ -176,16 +152,6 @@ export class Maps {
     const stored = runs.get(run);
     if (stored && hasEnded(stored.state)) return;
     runs.save({ ...(await this.record(run)), endedAtMs: Date.now() });
-  }
-
-  /** Gives up a map that another node has ended. */
-  async #leave(map: ActiveMap, job: JobRecord): Promise<void> {
-    map.ending = true;
-    map.job = job;
-    map.error = errorOf(job);
-    if (job.state === "done") map.feed?.finish();
-    else await map.feed?.cancel();
-    await this.#close(map, stateOfJob[job.state]);
   }
 
   /** Maps that have work to do or somebody who brings some. */
@@ -219,7 +185,7 @@ export class Maps {
     const map = this.#active.get(run) ?? (isOver(job) ? undefined : this.#track(job));
     if (map) {
       map.feeders.add(feeder);
-      if (!map.feed) await this.#begin(map);
+      if (!map.feed) await map.begin();
     }
     const record = await this.record(run);
     this.#options.runs.save(record);
@@ -233,7 +199,7 @@ export class Maps {
     const taken = map !== undefined && [...map.feeders].every((each) => each === feeder);
     if (taken) {
       map.feeders.add(feeder);
-      if (!map.feed) await this.#begin(map);
+      if (!map.feed) await map.begin();
       this.#changes.announce(run);
     }
     const record = await this.record(run);
@@ -257,9 +223,9 @@ export class Maps {
 
   /** Maps that work in an env now, among those that `uses` says yes to. */
   busyRuns(uses: (env: ResolvedEnv) => boolean): RunId[] {
-    const own = [...this.#active].flatMap(([run, { job, spec, feed, feeders, loading }]) => {
+    const own = [...this.#active].flatMap(([run, { job, spec, feed, feeders, isLoading }]) => {
       const rests = job.state === "pause" || (feeders.size === 0 && (feed?.wanted ?? 0) === 0);
-      const idle = rests && !loading && (feed?.activeInputs ?? 0) === 0;
+      const idle = rests && !isLoading && (feed?.activeInputs ?? 0) === 0;
       return uses(spec.module.env) && !idle ? [run] : [];
     });
     return [...own, ...this.guests.busyRuns(uses)];
@@ -267,11 +233,7 @@ export class Maps {
 
   /** Takes maps that do not work now off their pools, which are about to end; they are readied anew when they go on. */
   detach(uses: (env: ResolvedEnv) => boolean): void {
-    for (const map of this.#active.values()) {
-      if (!uses(map.spec.module.env)) continue;
-      map.feed?.finish();
-      map.feed = undefined;
-    }
+    for (const map of this.#active.values()) if (uses(map.spec.module.env)) map.detach();
   }
 
   async add({ run, chunks }: Params<AgentMethods["map.add"]>, body: Uint8Array, feeder: object): Promise<void> {
@@ -290,8 +252,9 @@ export class Maps {
 
   async closeInput({ run, total }: Params<AgentMethods["map.close"]>): Promise<void> {
     await this.#options.queue.closeInput(run, total);
-    await this.#refresh(run);
-    await this.#checkEnd(run);
+    const map = this.#active.get(run);
+    await map?.refresh();
+    await map?.checkEnd();
   }
 
   /** A connection that may have been sending inputs is gone. */
@@ -302,18 +265,18 @@ export class Maps {
   async control({ run, to }: Params<AgentMethods["run.control"]>): Promise<RunRecord> {
     const map = this.#active.get(run);
     if (!map && to === "cancel") await this.guests.cancel(run);
-    else if (map && to === "cancel") await this.#end(map, "cancelled");
+    else if (map && to === "cancel") await map.end("cancelled");
     else if (map) {
       const wanted = to === "pause" ? "pause" : "run";
-      if (map.job.state !== wanted) await this.#setState(map, wanted);
-      if (wanted === "run" && !map.feed) void this.#begin(map);
+      if (map.job.state !== wanted) await map.setState(wanted);
+      if (wanted === "run" && !map.feed) void map.begin();
     }
     return this.record(run);
   }
 
   async record(run: RunId): Promise<RunRecord> {
     const { queue, runs } = this.#options;
-    const map = this.#active.get(run);
+    const active = this.#active.get(run);
     const stored = this.guests.record(run) ?? runs.get(run);
     if (stored?.kind === "call") return stored;
     const job = await queue.job(run);
@@ -321,106 +284,38 @@ export class Maps {
       if (stored) return stored;
       throw runUnknown(run);
     }
-    const spec = map?.spec ?? (JSON.parse(job.spec) as MapSpec);
-    const counts = await queue.counts(run);
-    const unsettled = map?.feed?.unsettled ?? { done: 0, failed: 0 };
-    const nodes = map ? this.#elsewhere(run) : [];
-    const lent = nodes.flatMap(({ guests = [] }) => guests);
-    const guests = await this.lender.parts(run, lent);
-    const elsewhere = [...nodes, ...guests];
-    let state = stateOfJob[job.state];
-    const starved = job.total === undefined && counts.pending + counts.leased === 0;
-    if (state === "running" && starved && (map?.feeders.size ?? 0) === 0) state = "interrupted";
-    return {
-      id: run,
-      kind: "map",
-      label: label(spec),
-      env: spec.module.env.name,
-      state,
-      createdAtMs: job.createdAtMs,
-      endedAtMs: stored?.endedAtMs ?? null,
-      total: job.total ?? null,
-      accepted: job.accepted,
-      done: counts.settled + unsettled.done,
-      failed: counts.errors + unsettled.failed,
-      active: (map?.feed?.activeInputs ?? 0) + sum(elsewhere, ({ active }) => active),
-      replicas: (map?.feed?.replicas ?? 0) + sum(elsewhere, ({ replicas }) => replicas),
-      error: failureOf(map?.error ?? errorOf(job)) ?? stored?.error ?? null,
-      costUsd: 0,
-      source: spec.module.source,
-      bundle: spec.module.bundle.hash,
-      ...(guests.length > 0 ? { guests } : {}),
-    };
+    const elsewhere = active ? this.#elsewhere(run) : [];
+    const lent = elsewhere.flatMap(({ guests = [] }) => guests);
+    return mapRecord({
+      job,
+      spec: active?.spec ?? (JSON.parse(job.spec) as MapSpec),
+      counts: await queue.counts(run),
+      active,
+      stored,
+      elsewhere,
+      guests: await this.lender.parts(run, lent),
+    });
   }
 
   /** What other nodes of this cluster do of a map. */
-  #elsewhere(run: RunId): NodeStatus["maps"] {
+  #elsewhere(run: RunId): NodeMap[] {
     const others = this.#options.fleet?.elsewhere() ?? [];
     return others.flatMap(({ maps }) => maps.filter((each) => each.run === run));
   }
 
   /** Of a map of another cluster that was worked on here there are no outcomes: they are where it belongs. */
-  #isElsewhere(run: RunId): boolean {
+  isElsewhere(run: RunId): boolean {
     return this.guests.has(run) || this.#options.runs.get(run)?.home !== undefined;
-  }
-
-  /** Sends outcomes until the run has ended and all were sent, or with `follow` false until there are no more. */
-  async outcomes(
-    query: Params<AgentMethods["map.outcomes"]>,
-    incoming: Incoming<Item<AgentMethods["map.outcomes"]>>,
-  ): Promise<Result<AgentMethods["map.outcomes"]>> {
-    const { queue } = this.#options;
-    const { run, order, errorsOnly = false, follow } = query;
-    const { signal } = incoming;
-    let from = query.from;
-    while (!signal.aborted) {
-      const version = this.#changes.version(run);
-      const job = await queue.head(run);
-      if (!job && this.#isElsewhere(run)) {
-        if (!follow || !this.guests.has(run)) break;
-        await this.#changes.wait(run, version, signal);
-        continue;
-      }
-      if (!job) throw runUnknown(run);
-      const mayGrow = follow && !isOver(job);
-      const page = await queue.outcomes(run, { order, from, limit: pageRanges, limitBytes: pageBytes, errorsOnly });
-      let sent = 0;
-      for (const { lo, count, sequence, body } of page.ranges) {
-        // In input order a gap means that an earlier input is still being worked, unless none will be any more.
-        if (order === "index" && !errorsOnly && mayGrow && lo > from) break;
-        await incoming.send({ lo, count, sequence }, body);
-        if (signal.aborted) break;
-        from = order === "index" ? lo + count : sequence;
-        sent++;
-      }
-      if (sent > 0) continue;
-      if (!mayGrow) break;
-      await this.#changes.wait(run, version, signal);
-    }
-    return { record: await this.record(run) };
-  }
-
-  /** Sends the record whenever it changed, no more often than `everyMs`, until the run has ended. */
-  async watch(run: RunId, everyMs: number, incoming: Incoming<{ record: RunRecord }>): Promise<void> {
-    const { signal } = incoming;
-    while (!signal.aborted) {
-      const version = this.#changes.version(run);
-      const record = await this.record(run);
-      await incoming.send({ record });
-      if (hasEnded(record.state)) return;
-      await this.#changes.wait(run, version, signal);
-      await new Promise((resolve) => setTimeout(resolve, everyMs));
-    }
   }
 
   /** Paused maps stay as they are, for the next agent. */
   async cancelRunning(): Promise<void> {
     const running = [...this.#active.values()].filter((map) => map.job.state === "run");
-    await Promise.all([...running.map((map) => this.#end(map, "cancelled")), this.guests.cancelAll()]);
+    await Promise.all([...running.map((map) => map.end("cancelled")), this.guests.cancelAll()]);
   }
 
   async close(): Promise<void> {
-    for (const map of this.#active.values()) map.feed?.finish();
+    for (const map of this.#active.values()) map.drop();
     this.guests.close();
     await this.#options.timelines.close();
     this.#active.clear();
@@ -431,163 +326,8 @@ export class Maps {
   }
 
   #track(job: JobRecord): ActiveMap {
-    const map: ActiveMap = {
-      job,
-      spec: JSON.parse(job.spec) as MapSpec,
-      feed: undefined,
-      feeders: new Set(),
-      loading: false,
-      ending: false,
-      error: undefined,
-    };
-    this.#active.set(job.id, map);
-    this.#options.timelines.begin(job.id, () => this.#sample(map));
+    const map = new ActiveMap(job, this.#host);
+    this.#active.set(map.run, map);
     return map;
   }
-
-  async #sample({ job, feed }: ActiveMap): Promise<Sample> {
-    const { settled, errors } = await this.#options.queue.counts(job.id);
-    const { done, failed } = feed?.unsettled ?? { done: 0, failed: 0 };
-    return {
-      done: settled + done,
-      failed: errors + failed,
-      active: (feed?.activeInputs ?? 0) + sum(this.lender.working(job.id), ({ active }) => active),
-      busyMs: feed?.takeBusyMs() ?? new Map(),
-    };
-  }
-
-  /** Starts working: readies the module, which a restarted agent has to do again. */
-  async #begin(map: ActiveMap): Promise<void> {
-    const { pools, queue, cache, logs, code, onEnv } = this.#options;
-    const { id: run } = map.job;
-    map.loading = true;
-    try {
-      onEnv(map.spec.module.env);
-      const isWanted = () => !map.ending && this.#active.get(run) === map;
-      await code?.fetch(map.spec.module.bundle, isWanted);
-      if (!isWanted()) return;
-      const { pool } = await pools.load(map.spec.module);
-      if (map.feed || map.ending) return;
-      map.feed = new Feed(run, map.spec, pool, {
-        queue,
-        cache,
-        logFile: (id, replica) => logs.file(id, replica),
-        onProgress: () => this.#changes.announce(run),
-        onFirstError: () => void this.#end(map, "failed", stoppedAtError()),
-        onFailed: (error) => void this.#end(map, "failed", error),
-        othersWork: () => this.#elsewhere(run).some(({ replicas }) => replicas > 0),
-      });
-      map.feed.start();
-    } catch (error) {
-      await this.#end(map, "failed", asFarcallError(error));
-    } finally {
-      map.loading = false;
-    }
-  }
-
-  async #refresh(run: RunId): Promise<void> {
-    const map = this.#active.get(run);
-    const job = await this.#options.queue.job(run);
-    if (map && job) map.job = job;
-  }
-
-  async #checkEnd(run: RunId): Promise<void> {
-    const map = this.#active.get(run);
-    if (!map || map.ending || map.job.total === undefined) return;
-    const { settled, errors } = await this.#options.queue.counts(run);
-    if (settled < map.job.total) return;
-    if (errors > 0 && map.spec.options.onError !== "collect") await this.#end(map, "failed", stoppedAtError());
-    else await this.#end(map, "done");
-  }
-
-  async #setState(map: ActiveMap, to: JobState, error?: FarcallError): Promise<void> {
-    const { id: run, revision } = map.job;
-    const note = error && noteOf(error);
-    map.job = {
-      ...map.job,
-      revision: await this.#options.queue.setState(run, to, revision, note),
-      state: to,
-      note,
-    };
-    this.#changes.announce(run);
-  }
-
-  async #end(map: ActiveMap, to: "done" | "failed" | "cancelled", error?: FarcallError): Promise<void> {
-    if (map.ending) return;
-    map.ending = true;
-    map.error = error;
-    const run = map.job.id;
-    // Others see the state the moment it is set; what cannot be stored for want of space is tried until it can.
-    while (this.#active.get(run) === map) {
-      try {
-        await this.#setState(map, to, error);
-        break;
-      } catch (cause) {
-        // Another node was first, or has paused it: what the queue has is what counts.
-        if (cause instanceof FarcallError && cause.code === "run.state" && !(await this.#retakes(map))) break;
-        await new Promise((resolve) => setTimeout(resolve, endRetryMs).unref());
-      }
-    }
-    if (to === "done") map.feed?.finish();
-    else await map.feed?.cancel();
-    await this.#close(map, stateOfJob[map.job.state]);
-  }
-
-  /** Whether the map has not ended in the queue, so that it can be tried again to end it; takes over how it stands. */
-  async #retakes(map: ActiveMap): Promise<boolean> {
-    const job = await this.#options.queue.job(map.job.id);
-    if (!job) return false;
-    map.job = job;
-    const goesOn = !isOver(job);
-    if (!goesOn) map.error = errorOf(job);
-    return goesOn;
-  }
-
-  /** Writes down how a map ended. */
-  async #close(map: ActiveMap, to: RunState): Promise<void> {
-    const run = map.job.id;
-    const { error } = map;
-    const record = await this.record(run);
-    // A picture of how it went is no reason to keep anyone waiting who wants to know that it is over.
-    await this.#options.timelines.end(run).catch(() => undefined);
-    this.#active.delete(run);
-    this.#options.runs.save({
-      ...record,
-      state: to,
-      endedAtMs: Date.now(),
-      active: 0,
-      error: failureOf(error) ?? null,
-      ...(record.guests ? { guests: record.guests.map((part) => ({ ...part, active: 0, replicas: 0 })) } : {}),
-    });
-    this.lender.forget(run);
-    this.#options.logs.grew(run);
-    this.#changes.announce(run);
-  }
-}
-
-export function runUnknown(run: RunId): FarcallError {
-  return new FarcallError("run.unknown", `There is no run ${run}.`, { hint: "`farcall runs` lists them." });
-}
-
-function sum<T>(items: readonly T[], of: (item: T) => number): number {
-  return items.reduce((total, item) => total + of(item), 0);
-}
-
-/** Why a map ended, for the queue to tell all nodes. */
-function noteOf(error: FarcallError): string {
-  const failure = toFailure(error);
-  return JSON.stringify({ ...failure, message: failure.message.slice(0, maxNoteChars) });
-}
-
-/** What the queue has on why a map ended, whichever node ended it. */
-function errorOf({ note }: JobRecord): FarcallError | undefined {
-  return note === undefined ? undefined : fromFailure(JSON.parse(note) as Failure);
-}
-
-function failureOf(error: FarcallError | undefined): Failure | undefined {
-  return error && toFailure(error);
-}
-
-function stoppedAtError(): FarcallError {
-  return new FarcallError("item.failed", "An input failed, and the map was to stop at that.");
 }

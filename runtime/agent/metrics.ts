@@ -1,6 +1,6 @@
 import { cpus, freemem, totalmem } from "node:os";
 import { readFileSync } from "node:fs";
-import type { NodeMetrics } from "../protocol/messages.ts";
+import type { NodeMetrics } from "../protocol/messages/nodes.ts";
 
 /** How busy this node is, sampled as long as the agent lives: processors and memory of the whole machine. */
 const everyMs = 5_000;

@@ -1,4 +1,5 @@
-import type { AgentMethods, Params, Result } from "../protocol/messages.ts";
+import type { AgentMethods } from "../protocol/messages/agent.ts";
+import type { Params, Result } from "../protocol/messages/catalogue.ts";
 import { pickStored } from "../protocol/pick.ts";
 import type { Answer } from "../protocol/rpc.ts";
 import type { MapQueue } from "../queue/mapQueue.ts";

@@ -1,4 +1,4 @@
-import type { ExportInfo, ModuleRef } from "../protocol/messages.ts";
+import type { ExportInfo, ModuleRef } from "../protocol/messages/code.ts";
 import { FarcallError } from "../spec/errors.ts";
 import type { Death } from "./death.ts";
 import type { Replica } from "./replica.ts";

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { type ChildProcess, spawn } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 
@@ -10,6 +11,11 @@ import { readdirSync, readFileSync } from "node:fs";
  * used again. Where there is no /proc (macOS), process groups have to do.
  */
 export const markerVariable = "FARCALL_AGENT";
+
+/** How the mark of every agent of a folder begins, so that a later one finds what an earlier one left. */
+export function markerOf(folder: string): string {
+  return `${markerVariable}=${createHash("sha256").update(folder).digest("hex").slice(0, 24)}`;
+}
 
 const script = `
 groups=

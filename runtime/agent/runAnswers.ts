@@ -1,4 +1,6 @@
-import type { AgentMethods, Params, RequestRecord, Result, RunRecord } from "../protocol/messages.ts";
+import type { AgentMethods } from "../protocol/messages/agent.ts";
+import type { Params, Result } from "../protocol/messages/catalogue.ts";
+import type { RequestRecord, RunRecord } from "../protocol/messages/runs.ts";
 import type { Answer } from "../protocol/rpc.ts";
 import { envSpecOf } from "../spec/env.ts";
 import { FarcallError } from "../spec/errors.ts";

@@ -1,8 +1,14 @@
-import type { MapSpec } from "../protocol/messages.ts";
+import type { MapSpec } from "../protocol/messages/maps.ts";
+import { FarcallError } from "../spec/errors.ts";
+import type { RunId } from "../spec/names.ts";
 
 /** A function as a person knows it: `file#export`, the file relative to its project. */
 export function label({ module, export: name }: Pick<MapSpec, "module" | "export">): string {
   const { file, root } = module.source;
   const short = file.startsWith(root) ? file.slice(root.length).replace(/^[\\/]/, "") : file;
   return `${short}#${name}`;
+}
+
+export function runUnknown(run: RunId): FarcallError {
+  return new FarcallError("run.unknown", `There is no run ${run}.`, { hint: "`farcall runs` lists them." });
 }

@@ -1,6 +1,8 @@
 import { renameSync } from "node:fs";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import type { BundleRef, Failure, RunRecord } from "../protocol/messages.ts";
+import type { BundleRef } from "../protocol/messages/code.ts";
+import type { Failure } from "../protocol/failure.ts";
+import type { RunRecord } from "../protocol/messages/runs.ts";
 import type { RunId } from "../spec/names.ts";
 import { databaseFileEndings, openDatabase } from "./database.ts";
 import type { Asked, LiveCall, StoredRequest, StoredResult } from "./liveCall.ts";

@@ -1,4 +1,4 @@
-import type { Timeline } from "../protocol/messages.ts";
+import type { Timeline } from "../protocol/messages/runs.ts";
 
 /**
  * How a map goes over time, at a length that is bounded however long it takes: when there are `maxPoints` points,

@@ -1,5 +1,5 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import type { Timeline } from "../protocol/messages.ts";
+import type { Timeline } from "../protocol/messages/runs.ts";
 import type { RunId } from "../spec/names.ts";
 import { type Sample, TimelineRecorder } from "./timeline.ts";
 

@@ -2,7 +2,7 @@ import { toJson } from "../client/json.ts";
 import { withSignal } from "../spec/withSignal.ts";
 import { Cluster } from "../cluster/cluster.ts";
 import { type ClusterRecord, Registry } from "../cluster/registry.ts";
-import type { AgentStatus } from "../protocol/messages.ts";
+import type { AgentStatus } from "../protocol/messages/nodes.ts";
 import { FarcallError } from "../spec/errors.ts";
 import { farcallHome } from "../spec/home.ts";
 import type { Invocation } from "./main.ts";

@@ -1,4 +1,4 @@
-import type { EnvStatus } from "../protocol/messages.ts";
+import type { EnvStatus } from "../protocol/messages/envs.ts";
 import type { Invocation } from "./main.ts";
 import { flag, noMore, openCluster } from "./options.ts";
 import { toJson } from "../client/json.ts";

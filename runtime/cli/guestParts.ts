@@ -1,7 +1,7 @@
 import { doneByCluster } from "../client/guests/doneByCluster.ts";
 import type { Run } from "../client/run.ts";
 import { Cluster } from "../cluster/cluster.ts";
-import type { RunRecord } from "../protocol/messages.ts";
+import type { RunRecord } from "../protocol/messages/runs.ts";
 import { messageOf } from "../spec/errors.ts";
 import { asked } from "./options.ts";
 import { sanitize } from "./terminal.ts";

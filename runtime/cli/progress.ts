@@ -1,5 +1,5 @@
 import { doneByCluster } from "../client/guests/doneByCluster.ts";
-import type { RunRecord } from "../protocol/messages.ts";
+import type { RunRecord } from "../protocol/messages/runs.ts";
 import { count, duration, paint, rate, type StatusLine } from "./terminal.ts";
 
 /** How a map is getting on, on one line: done, failed, rate, elapsed and remaining time. */

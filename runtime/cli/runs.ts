@@ -1,6 +1,7 @@
 import { outcomeLine, toJson } from "../client/json.ts";
 import type { Run } from "../client/run.ts";
-import type { LogLine, RunRecord } from "../protocol/messages.ts";
+import type { LogLine } from "../protocol/messages/logs.ts";
+import type { RunRecord } from "../protocol/messages/runs.ts";
 import { FarcallError } from "../spec/errors.ts";
 import { GuestParts } from "./guestParts.ts";
 import type { Invocation } from "./main.ts";

@@ -1,4 +1,4 @@
-import type { AgentStatus } from "../protocol/messages.ts";
+import type { AgentStatus } from "../protocol/messages/nodes.ts";
 import { count, sanitize } from "./terminal.ts";
 
 /** What a cluster works on with others at the moment, a line for each map and cluster. */

@@ -1,7 +1,7 @@
 import { Console } from "node:console";
 import { isatty } from "node:tty";
 import { styleText } from "node:util";
-import type { LogLine } from "../protocol/messages.ts";
+import type { LogLine } from "../protocol/messages/logs.ts";
 import { plainText } from "../spec/text.ts";
 
 /** What the command line shows a person: on standard error, so that standard output holds results only. */

@@ -1,4 +1,5 @@
-import type { AgentMethods, Item, Params, Result } from "../protocol/messages.ts";
+import type { AgentMethods } from "../protocol/messages/agent.ts";
+import type { Item, Params, Result } from "../protocol/messages/catalogue.ts";
 import type { OnItem, Received, RequestOptions } from "../protocol/rpc.ts";
 import type { FollowedLogs } from "./followedLogs.ts";
 import type { Patience } from "./loss.ts";

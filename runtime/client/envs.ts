@@ -1,4 +1,4 @@
-import type { EnvStatus } from "../protocol/messages.ts";
+import type { EnvStatus } from "../protocol/messages/envs.ts";
 import type { Session } from "./session.ts";
 
 const askTimeoutMs = 30_000;

@@ -1,5 +1,5 @@
 import { advance, type LogPosition } from "../protocol/logPosition.ts";
-import type { LogPlace } from "../protocol/messages.ts";
+import type { LogPlace } from "../protocol/messages/logs.ts";
 
 /** The maps whose output a client is sent as it is printed, and how far: a new connection goes on from there. */
 export class FollowedLogs {

@@ -1,4 +1,5 @@
-import type { GuestPart, MapSpec, RunRecord } from "../protocol/messages.ts";
+import type { GuestPart, RunRecord } from "../protocol/messages/runs.ts";
+import type { MapSpec } from "../protocol/messages/maps.ts";
 import { FarcallError } from "../spec/errors.ts";
 import { newRunId } from "../spec/names.ts";
 import type { Inputs } from "../spec/inputs.ts";

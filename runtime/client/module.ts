@@ -1,7 +1,8 @@
 import { type Bundle, bundle, checkExport } from "../bundle/bundle.ts";
 import { type PackageNeed, parseRequirement, resolveInstall } from "../bundle/requirements.ts";
 import { decodeValue, encodeValue } from "../protocol/codec.ts";
-import type { ExportInfo, MapSpec, ModuleRef } from "../protocol/messages.ts";
+import type { ExportInfo, ModuleRef } from "../protocol/messages/code.ts";
+import type { MapSpec } from "../protocol/messages/maps.ts";
 import { handOff } from "../protocol/handOff.ts";
 import type { OnItem } from "../protocol/rpc.ts";
 import { checkEnvSpec, type EnvSpec, type ResolvedEnv, resolveEnv } from "../spec/env.ts";

@@ -1,6 +1,6 @@
 import { decodeValue } from "../protocol/codec.ts";
 import { unpackOutcomes } from "../protocol/pack.ts";
-import type { RunRecord } from "../protocol/messages.ts";
+import type { RunRecord } from "../protocol/messages/runs.ts";
 import { type RemoteOrigin, reviveError } from "./remoteErrors.ts";
 import type { Asking } from "./asking.ts";
 import type { StackMapper } from "./stacks.ts";

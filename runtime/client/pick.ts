@@ -1,5 +1,5 @@
 import { decodeValue } from "../protocol/codec.ts";
-import { maxPicked } from "../protocol/messages.ts";
+import { maxPicked } from "../protocol/messages/maps.ts";
 import { reviveError } from "./remoteErrors.ts";
 import type { Asking } from "./asking.ts";
 import type { StackMapper } from "./stacks.ts";

@@ -1,7 +1,10 @@
 import { decodeValue } from "../protocol/codec.ts";
 import { fromFailure } from "../protocol/failure.ts";
 import { advance, type LogPosition } from "../protocol/logPosition.ts";
-import type { AgentMethods, LogLine, Params, RunRecord, Timeline } from "../protocol/messages.ts";
+import type { AgentMethods } from "../protocol/messages/agent.ts";
+import type { LogLine } from "../protocol/messages/logs.ts";
+import type { Params } from "../protocol/messages/catalogue.ts";
+import type { RunRecord, Timeline } from "../protocol/messages/runs.ts";
 import { unpackValues } from "../protocol/pack.ts";
 import type { EnvSpec } from "../spec/env.ts";
 import { FarcallError } from "../spec/errors.ts";

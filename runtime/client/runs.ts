@@ -1,4 +1,4 @@
-import type { RunRecord } from "../protocol/messages.ts";
+import type { RunRecord } from "../protocol/messages/runs.ts";
 import type { Cursors } from "./cursors.ts";
 import type { Neighbours } from "./guests/resume.ts";
 import type { Mirror } from "./mirror/mirror.ts";

@@ -1,14 +1,8 @@
 import { randomUUID } from "node:crypto";
-import {
-  agentMethods,
-  protocolVersion,
-  type AgentMethods,
-  type Item,
-  type Params,
-  type Result,
-  workMethods,
-  type WorkMethods,
-} from "../protocol/messages.ts";
+import { agentMethods, type AgentMethods } from "../protocol/messages/agent.ts";
+import { protocolVersion } from "../protocol/messages/session.ts";
+import type { Item, Params, Result } from "../protocol/messages/catalogue.ts";
+import { workMethods, type WorkMethods } from "../protocol/messages/work.ts";
 import { type AskWork, passOn } from "../protocol/passOn.ts";
 import { type OnItem, Peer, type Received } from "../protocol/rpc.ts";
 import type { Provider } from "../providers/provider.ts";

@@ -1,6 +1,7 @@
 import { isAbsolute, join } from "node:path";
 import type { TraceMap } from "@jridgewell/trace-mapping";
-import type { BundleRef, RunRecord } from "../protocol/messages.ts";
+import type { BundleRef } from "../protocol/messages/code.ts";
+import type { RunRecord } from "../protocol/messages/runs.ts";
 import type { Asking } from "./asking.ts";
 
 /**

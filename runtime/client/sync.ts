@@ -1,5 +1,5 @@
 import type { Bundle } from "../bundle/bundle.ts";
-import type { BundleRef } from "../protocol/messages.ts";
+import type { BundleRef } from "../protocol/messages/code.ts";
 import type { Session } from "./session.ts";
 
 /** What became of a bundle when it met an agent. */

@@ -1,8 +1,17 @@
+import * as v from "valibot";
 import { FarcallError, isDiskFull, isErrorCode, messageOf } from "../spec/errors.ts";
-import type { Failure } from "./messages.ts";
 
 /** Farcall's own errors on the wire. Errors of user code are values and travel as such. */
 
+export const failureSchema = v.object({
+  code: v.string(),
+  message: v.string(),
+  hint: v.optional(v.string()),
+  retryable: v.optional(v.boolean()),
+});
+export type Failure = v.InferOutput<typeof failureSchema>;
+
+/** Of an error's message: one that is too long must not break the connection. */
 const maxMessageChars = 64 * 1024;
 
 function shorten(text: string): string {

@@ -1,4 +1,4 @@
-import type { LogPlace } from "./messages.ts";
+import type { LogPlace } from "./messages/logs.ts";
 
 /** How far the log of a run was read, on each node. */
 export type LogPosition = LogPlace[];

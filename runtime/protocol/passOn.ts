@@ -1,4 +1,5 @@
-import { workMethods, type Item, type Params, type Result, type WorkMethods } from "./messages.ts";
+import { workMethods, type WorkMethods } from "./messages/work.ts";
+import type { Item, Params, Result } from "./messages/catalogue.ts";
 import type { Handlers, Received } from "./rpc.ts";
 import type { Incoming } from "./served.ts";
 

@@ -1,4 +1,5 @@
-import type { AgentMethods, Params, Result } from "./messages.ts";
+import type { AgentMethods } from "./messages/agent.ts";
+import type { Params, Result } from "./messages/catalogue.ts";
 import { type Outcome, unpackOutcomes } from "./pack.ts";
 import type { Answer } from "./rpc.ts";
 

@@ -3,7 +3,8 @@ import { FarcallError } from "../spec/errors.ts";
 import type { Transport } from "../transport/transport.ts";
 import { asError, fromFailure, toFailure } from "./failure.ts";
 import { decodeFrame, encodeFrame } from "./frame.ts";
-import { failureSchema, type Catalogue, type Item, type Params, type Result } from "./messages.ts";
+import { failureSchema } from "./failure.ts";
+import type { Catalogue, Item, Params, Result } from "./messages/catalogue.ts";
 import { handOff } from "./handOff.ts";
 import { type Abortable, type Incoming, Served } from "./served.ts";
 
@@ -369,7 +370,6 @@ function parse<T>(schema: v.GenericSchema<T>, value: unknown, what: string): T {
   );
 }
 
-/** Most characters of an error's message that travel: a message that is too long must not break the connection. */
 function connectionLost(cause: Error | undefined): FarcallError {
   if (cause instanceof FarcallError) return cause;
   const why = cause ? `: ${cause.message}` : "";

@@ -1,4 +1,4 @@
-import type { RunState } from "./messages.ts";
+import type { RunState } from "./messages/runs.ts";
 
 /** Whether nothing more comes of a run. An interrupted one can be gone on with. */
 export function hasEnded(state: RunState): boolean {

@@ -9,7 +9,8 @@ import { answering } from "./running.ts";
 const withinMs = 20_000;
 /** With others to find and agree with. */
 const togetherWithinMs = 75_000;
-const lookEveryMs = 10;
+/** How often it is seen whether the agent answers: the longer that takes, the less a moment matters. */
+const lookEvery = { ms: 10, share: 0.05 } as const;
 /** A seat listens soon after its agent was started; this long it may take until that happens. */
 const reachWithinMs = 20_000;
 
@@ -79,7 +80,8 @@ export async function startAgent(
   }
   closeSync(log);
   const reached = new Reach(start.reach);
-  const deadlineMs = Date.now() + (start.reach.length > 0 ? togetherWithinMs : withinMs);
+  const beganAtMs = Date.now();
+  const deadlineMs = beganAtMs + (start.reach.length > 0 ? togetherWithinMs : withinMs);
   while (Date.now() < deadlineMs) {
     const address = await answeringAnew();
     if (address) {
@@ -88,7 +90,9 @@ export async function startAgent(
     }
     if (why !== undefined || (isComingUp && processesOf(folder).length === 0) || reached.hasLasted(reachWithinMs))
       break;
-    await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
+    await new Promise((resolve) =>
+      setTimeout(resolve, Math.max(lookEvery.ms, lookEvery.share * (Date.now() - beganAtMs))),
+    );
   }
   reached.end();
   end(processesOf(folder));

@@ -1,4 +1,4 @@
-import type { ExportInfo } from "../protocol/messages.ts";
+import type { ExportInfo } from "../protocol/messages/code.ts";
 import { FarcallError } from "../spec/errors.ts";
 import type { UserFunction } from "./invoke.ts";
 

@@ -11,7 +11,8 @@ import { Cluster } from "farcall";
 import { Lab } from "../lab/lab.ts";
 import type { Machine } from "../lab/machine.ts";
 import { natsServerProgram } from "../support/natsProgram.ts";
-import { open } from "../support/ssh.ts";
+import { ssh2Build } from "../../scripts/ssh2Build.ts";
+import type * as ssh from "../support/ssh.ts";
 import { bullmqRate } from "./bullmq.ts";
 
 export interface MachineFigures {
@@ -32,6 +33,9 @@ export interface MachineFigures {
 
 /** Machines that are brought up one after the other, for the median of the time that takes. */
 const tries = 3;
+/** A warm call and an echo are timed in turns of so many. */
+const turns = 20;
+const perTurn = 100;
 const bullmqJobs = 50_000;
 
 const median = (values: number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
@@ -78,8 +82,7 @@ export async function measureMachines(home: string): Promise<MachineFigures> {
   const alone = await lab.machine();
   const one = await bring("one", [alone]);
   firsts.push(one.ms);
-  const call = await warmCall(one.cluster, file);
-  const echo = await echoOverSsh(lab, alone);
+  const { call, echo } = await warmCalls(one.cluster, file, lab, alone);
   const edits: number[] = [];
   for (let n = 1; n <= 8; n++) {
     await writeFile(file, work(n));
@@ -128,15 +131,29 @@ export async function measureMachines(home: string): Promise<MachineFigures> {
   };
 }
 
-async function warmCall(cluster: Cluster, file: string): Promise<number> {
+/** Calls and echoes in turns, so that both have the same computer. */
+async function warmCalls(
+  cluster: Cluster,
+  file: string,
+  lab: Lab,
+  machine: Machine,
+): Promise<{ call: number; echo: number }> {
   const { noop } = await cluster.import<{ noop(x: number): number }>(file);
-  const times: number[] = [];
-  for (let i = 0; i < 2_000; i++) times.push(await timed(() => noop(i)));
-  return median(times.slice(500));
+  await using other = await echoOverSsh(lab, machine);
+  const times = { call: [] as number[], echo: [] as number[] };
+  for (let turn = 0; turn < turns; turn++) {
+    for (let i = 0; i < perTurn; i++) times.call.push(await timed(() => noop(i)));
+    for (let i = 0; i < perTurn; i++) times.echo.push(await timed(() => other.echo()));
+  }
+  const warm = (all: number[]): number => median(all.slice(all.length / 4));
+  return { call: warm(times.call), echo: warm(times.echo) };
 }
 
 /** A WebSocket echo on the machine, over a tunnel of the same kind. */
-async function echoOverSsh(lab: Lab, machine: Machine): Promise<number> {
+async function echoOverSsh(
+  lab: Lab,
+  machine: Machine,
+): Promise<{ echo(): Promise<void>; [Symbol.asyncDispose](): Promise<void> }> {
   const socketPath = "/tmp/echo.sock";
   // In one file, as a machine does not see all folders of this computer.
   const { outputFiles } = await build({
@@ -159,7 +176,7 @@ async function echoOverSsh(lab: Lab, machine: Machine): Promise<number> {
     for each in $(seq 200); do [ -S ${socketPath} ] && exit 0; sleep 0.1; done; exit 1`,
     { input: outputFiles[0]!.text, as: machine.user },
   );
-  await using connection = await open(lab, machine);
+  const connection = await (await builtSsh(join(lab.folder, "ssh.mjs"))).open(lab, machine);
   const stream = await connection.dialSocket(socketPath);
   const socket = new WebSocket("ws+unix:echo:/", {
     createConnection: (() => stream) as never,
@@ -167,18 +184,29 @@ async function echoOverSsh(lab: Lab, machine: Machine): Promise<number> {
   });
   await new Promise((resolve, reject) => socket.once("open", resolve).once("error", reject));
   const message = Buffer.alloc(100);
-  const times: number[] = [];
-  for (let i = 0; i < 2_000; i++) {
-    times.push(
-      await timed(
-        () =>
-          new Promise((resolve) => {
-            socket.once("message", resolve);
-            socket.send(message);
-          }),
-      ),
-    );
-  }
-  socket.terminate();
-  return median(times.slice(500));
+  return {
+    echo: () =>
+      new Promise((resolve) => {
+        socket.once("message", () => resolve());
+        socket.send(message);
+      }),
+    async [Symbol.asyncDispose]() {
+      socket.terminate();
+      await connection[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** As it is built for the client. */
+async function builtSsh(outfile: string): Promise<typeof ssh> {
+  await build({
+    entryPoints: [join(import.meta.dirname, "../support/ssh.ts")],
+    outfile,
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    plugins: [ssh2Build],
+    banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
+  });
+  return (await import(outfile)) as typeof ssh;
 }

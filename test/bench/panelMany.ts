@@ -6,7 +6,7 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { cluster } from "farcall";
 import { Results } from "../../extension/panels/results.ts";
-import { defaultView, type ResultView } from "../../webview/messages.ts";
+import { defaultView, type ResultView } from "../../webview/messages/run.ts";
 import type { TableTime } from "./extension.ts";
 
 const count = Number(process.argv[2]);

@@ -212,6 +212,7 @@ describeInLab("a cluster of your machines", (lab) => {
     const noted = "as an agent that has something to say";
     const { home, user } = machines[1]!;
     await machines[1]!.do(`echo "${noted}" | tee -a ${home}/.farcall-node/*/agent.log`, { as: user });
+    await clusters().expand("lab");
     await clusters().contextAction(machines[1]!.name, "Show Cluster Log");
     await window.page.locator('.tab.active[data-resource-name="lab-node-2.log"]').waitFor();
     await until(

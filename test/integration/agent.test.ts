@@ -4,7 +4,8 @@ import { chmod, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { agentPaths } from "../../runtime/transport/agentPaths.ts";
-import { agentMethods, protocolVersion } from "../../runtime/protocol/messages.ts";
+import { agentMethods } from "../../runtime/protocol/messages/agent.ts";
+import { protocolVersion } from "../../runtime/protocol/messages/session.ts";
 import { Peer } from "../../runtime/protocol/rpc.ts";
 import { dialUnixSocket } from "../../runtime/transport/websocket.ts";
 import { isAlive, TestHome, until } from "../support/home.ts";

@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { WebSocketServer } from "ws";
-import { agentMethods } from "../../runtime/protocol/messages.ts";
+import { agentMethods } from "../../runtime/protocol/messages/agent.ts";
 import { Peer } from "../../runtime/protocol/rpc.ts";
 import { agentPaths } from "../../runtime/transport/agentPaths.ts";
 import { WebSocketTransport } from "../../runtime/transport/websocket.ts";

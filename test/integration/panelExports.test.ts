@@ -8,7 +8,7 @@ import { Results } from "../../extension/panels/results.ts";
 import { csvLines } from "../../extension/runs/csv.ts";
 import { jsonArray, jsonLines, writeWhole } from "../../extension/runs/export.ts";
 import { outcomesOf, wholeOutcome } from "../../extension/runs/outcomes.ts";
-import { defaultView, type ResultView } from "../../webview/messages.ts";
+import { defaultView, type ResultView } from "../../webview/messages/run.ts";
 import { TestHome } from "../support/home.ts";
 
 /** Results of a real run as files. Inputs 3 and 4 give more than an agent hands out at once. */

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Run } from "farcall";
 import { Results } from "../../extension/panels/results.ts";
 import { Scan } from "../../extension/panels/scan.ts";
-import { defaultView, type ResultView } from "../../webview/messages.ts";
+import { defaultView, type ResultView } from "../../webview/messages/run.ts";
 import { TestHome, until } from "../support/home.ts";
 
 /** The table of a run panel over a real run. */

@@ -12,7 +12,7 @@ import { natsServerProgram } from "./natsProgram.ts";
 import { fastFolder } from "./queueFixture.ts";
 
 /** Ports that nobody listened on a moment ago. */
-async function freePorts(count: number): Promise<number[]> {
+export async function freePorts(count: number): Promise<number[]> {
   const servers = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
   await Promise.all(servers.map((server) => once(server, "listening")));
   const ports = servers.map((server) => (server.address() as AddressInfo).port);

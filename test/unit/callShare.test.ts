@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 import { Calls } from "../../runtime/agent/calls.ts";
 import { LiveCall } from "../../runtime/agent/liveCall.ts";
 import { Pool } from "../../runtime/agent/pool.ts";
-import type { ModuleRef } from "../../runtime/protocol/messages.ts";
+import type { ModuleRef } from "../../runtime/protocol/messages/code.ts";
 import { resolveEnv } from "../../runtime/spec/env.ts";
 
 const install = { dependencies: {}, overrides: {}, integrity: {}, allowScripts: false };

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { FileStore } from "../../runtime/agent/files.ts";
-import type { BundleRef } from "../../runtime/protocol/messages.ts";
+import type { BundleRef } from "../../runtime/protocol/messages/code.ts";
 
 let folder: string;
 let store: FileStore;

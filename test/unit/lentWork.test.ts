@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { BorrowedWork } from "../../runtime/agent/guests/borrowedWork.ts";
 import { Lender } from "../../runtime/agent/guests/lender.ts";
 import { piece } from "../../runtime/agent/chunks.ts";
-import { workMethods } from "../../runtime/protocol/messages.ts";
+import { workMethods } from "../../runtime/protocol/messages/work.ts";
 import { unpackValues } from "../../runtime/protocol/pack.ts";
 import { passOn } from "../../runtime/protocol/passOn.ts";
 import { type Handlers, Peer } from "../../runtime/protocol/rpc.ts";

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { LogLine } from "farcall";
 import { LogFeed } from "../../extension/panels/logFeed.ts";
 import { LogStore } from "../../extension/panels/logStore.ts";
-import type { ToPage } from "../../webview/messages.ts";
+import type { ToPage } from "../../webview/messages/toPage.ts";
 
 /** What a panel keeps of a log, and how its page is sent it. */
 

@@ -1,17 +1,16 @@
+import type { ClusterNode, ClusterView } from "../../webview/messages/cluster.ts";
 import type {
-  ClusterNode,
-  ClusterView,
   ConnectionProblem,
   FailureGroup,
-  LaunchForm,
   PanelLogLine,
   ResultRow,
   RunHeader,
   TimelineData,
-  ToExtension,
-  ToPage,
   TreeNode,
-} from "../../webview/messages.ts";
+} from "../../webview/messages/run.ts";
+import type { LaunchForm } from "../../webview/messages/launch.ts";
+import type { ToExtension } from "../../webview/messages/toExtension.ts";
+import type { ToPage } from "../../webview/messages/toPage.ts";
 
 /** What an extension would send: a run, its rows, its log, a form. */
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { LaunchForm } from "../../webview/messages.ts";
+import type { LaunchForm } from "../../webview/messages/launch.ts";
 import { callForm, mapForm, start } from "./data.ts";
 import { PageLab, type Panel, type PanelOptions } from "./page.ts";
 

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { LogLine } from "farcall";
 import { LogFeed } from "../../extension/panels/logFeed.ts";
 import { LogStore } from "../../extension/panels/logStore.ts";
-import type { ToPage } from "../../webview/messages.ts";
+import type { ToPage } from "../../webview/messages/toPage.ts";
 import { answers, logLine, logs, mixedLog, run, start } from "./data.ts";
 import { PageLab, type Panel } from "./page.ts";
 

@@ -6,7 +6,8 @@ import { build } from "esbuild";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
 import * as v from "valibot";
 import { pageHtml } from "../../extension/panels/pageHtml.ts";
-import { toExtension, type ToExtension, type ToPage } from "../../webview/messages.ts";
+import { toExtension, type ToExtension } from "../../webview/messages/toExtension.ts";
+import type { ToPage } from "../../webview/messages/toPage.ts";
 import { type ThemeName, themes } from "./themes.ts";
 
 /**

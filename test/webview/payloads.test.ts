@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { FailureGroup } from "../../webview/messages.ts";
+import type { FailureGroup } from "../../webview/messages/run.ts";
 import { answers, callForm, connection, logLine, logs, mapForm, node, row, run, start } from "./data.ts";
 import { PageLab, type Panel } from "./page.ts";
 import { payloads } from "./payloads.ts";

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { defaultView } from "../../webview/messages.ts";
+import { defaultView } from "../../webview/messages/run.ts";
 import { answers, connection, failures, row, run, start } from "./data.ts";
 import { PageLab, type Panel } from "./page.ts";
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { ToExtension } from "../../webview/messages.ts";
+import type { ToExtension } from "../../webview/messages/toExtension.ts";
 import { answers, connection, failures, node, run, start, timeline } from "./data.ts";
 import { PageLab, type Panel } from "./page.ts";
 

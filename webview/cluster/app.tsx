@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
 import * as v from "valibot";
 import { PageState } from "../host.ts";
-import type { ClusterMetrics, ClusterView } from "../messages.ts";
+import type { ClusterMetrics, ClusterView } from "../messages/cluster.ts";
 import { useStart } from "../start.ts";
 import { t } from "../text.ts";
 import { shown } from "../ui/format.ts";

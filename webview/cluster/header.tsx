@@ -1,5 +1,5 @@
 import { post } from "../host.ts";
-import type { ClusterView } from "../messages.ts";
+import type { ClusterView } from "../messages/cluster.ts";
 import { t } from "../text.ts";
 import { Announcer } from "../ui/announcer.tsx";
 import { Facts } from "../ui/facts.tsx";

@@ -1,6 +1,6 @@
 import { useMemo } from "preact/hooks";
 import { post } from "../host.ts";
-import type { ClusterMetrics, ClusterNode } from "../messages.ts";
+import type { ClusterMetrics, ClusterNode } from "../messages/cluster.ts";
 import { counted, t } from "../text.ts";
 import { Chart } from "../ui/chart.tsx";
 import { formatPercent, formatTick, shown } from "../ui/format.ts";

@@ -1,4 +1,4 @@
-import type { ClusterNode } from "../messages.ts";
+import type { ClusterNode } from "../messages/cluster.ts";
 import { t } from "../text.ts";
 import { shown } from "../ui/format.ts";
 import { Icon } from "../ui/icon.tsx";

@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks";
-import type { LaunchForm } from "../messages.ts";
+import type { LaunchForm } from "../messages/launch.ts";
 import { useStart } from "../start.ts";
 import { Form } from "./form.tsx";
 

@@ -1,4 +1,4 @@
-import type { LaunchForm } from "../messages.ts";
+import type { LaunchForm } from "../messages/launch.ts";
 import { t } from "../text.ts";
 import { shown } from "../ui/format.ts";
 import { type ControlRef, Dropdown } from "../ui/toolkit.ts";

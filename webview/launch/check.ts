@@ -1,5 +1,6 @@
 import { type Field, type FieldError, parseField } from "../../extension/lenses/fields.ts";
-import { type LaunchForm, type MapForm, maxTextChars } from "../messages.ts";
+import type { LaunchForm, MapForm } from "../messages/launch.ts";
+import { maxTextChars } from "../messages/fields.ts";
 import { t } from "../text.ts";
 import { shown } from "../ui/format.ts";
 import { formatCount } from "../ui/numbers.ts";

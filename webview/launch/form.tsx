@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { listen, post } from "../host.ts";
-import { type LaunchForm, maxTextChars } from "../messages.ts";
+import type { LaunchForm } from "../messages/launch.ts";
+import { maxTextChars } from "../messages/fields.ts";
 import { t } from "../text.ts";
 import { shown } from "../ui/format.ts";
 import { Strip } from "../ui/strip.tsx";

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { PageState } from "../host.ts";
-import { type LaunchForm, launchTargetSchema, type MapForm, type SourceKind } from "../messages.ts";
+import { type LaunchForm, launchTargetSchema, type MapForm, type SourceKind } from "../messages/launch.ts";
 
 /** What was entered into the form, kept while the page is hidden. */
 

@@ -1,4 +1,4 @@
-import type { MapForm } from "../messages.ts";
+import type { MapForm } from "../messages/launch.ts";
 import { t } from "../text.ts";
 import { RadioGroup, TextField } from "../ui/toolkit.ts";
 import { type MapOptionName, optionProblem } from "./check.ts";

@@ -1,5 +1,5 @@
 import { choiceText } from "../../extension/lenses/fields.ts";
-import type { FormParameter } from "../messages.ts";
+import type { FormParameter } from "../messages/launch.ts";
 import { t } from "../text.ts";
 import { shown } from "../ui/format.ts";
 import { Checkbox, type ControlRef, Dropdown, TextArea, TextField } from "../ui/toolkit.ts";

@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { listen, post } from "../host.ts";
-import { maxTextChars, type SourceKind } from "../messages.ts";
+import { maxTextChars } from "../messages/fields.ts";
+import type { SourceKind } from "../messages/launch.ts";
 import { counted, t } from "../text.ts";
 import { shown } from "../ui/format.ts";
 import { formatCount } from "../ui/numbers.ts";

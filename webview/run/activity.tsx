@@ -1,5 +1,5 @@
 import { useMemo } from "preact/hooks";
-import type { TimelineData } from "../messages.ts";
+import type { TimelineData } from "../messages/run.ts";
 import { t } from "../text.ts";
 import { Chart } from "../ui/chart.tsx";
 import { formatDuration, formatTick, formatPercent, formatRate } from "../ui/format.ts";

@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { ConnectionProblem, FailureGroup, RunHeader, TimelineData, TreeNode } from "../messages.ts";
+import type { ConnectionProblem, FailureGroup, RunHeader, TimelineData, TreeNode } from "../messages/run.ts";
 import { useStart } from "../start.ts";
 import { t } from "../text.ts";
 import { Announcer } from "../ui/announcer.tsx";

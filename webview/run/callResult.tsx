@@ -1,5 +1,5 @@
 import { post } from "../host.ts";
-import type { RunHeader, TreeNode } from "../messages.ts";
+import type { RunHeader, TreeNode } from "../messages/run.ts";
 import { t } from "../text.ts";
 import { formatDuration } from "../ui/format.ts";
 import { useNow } from "../ui/hooks.ts";

@@ -1,5 +1,5 @@
 import { post } from "../host.ts";
-import type { ConnectionProblem } from "../messages.ts";
+import type { ConnectionProblem } from "../messages/run.ts";
 import { t } from "../text.ts";
 import { shown } from "../ui/format.ts";
 import { Strip } from "../ui/strip.tsx";

@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { post } from "../host.ts";
-import type { ResultRow, TreeNode } from "../messages.ts";
+import type { ResultRow, TreeNode } from "../messages/run.ts";
 import { counted, t } from "../text.ts";
 import { formatBytes, shown } from "../ui/format.ts";
 import { formatCount } from "../ui/numbers.ts";

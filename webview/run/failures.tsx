@@ -1,5 +1,5 @@
 import { post } from "../host.ts";
-import type { FailureGroup } from "../messages.ts";
+import type { FailureGroup } from "../messages/run.ts";
 import { counted, t } from "../text.ts";
 import { shown } from "../ui/format.ts";
 import { formatCount } from "../ui/numbers.ts";

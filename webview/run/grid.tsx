@@ -1,5 +1,5 @@
 import type { RefObject } from "preact";
-import type { ResultView } from "../messages.ts";
+import type { ResultView } from "../messages/run.ts";
 import { t } from "../text.ts";
 import { shown } from "../ui/format.ts";
 import { formatCount } from "../ui/numbers.ts";

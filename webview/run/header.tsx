@@ -1,5 +1,5 @@
 import { post } from "../host.ts";
-import type { RunHeader } from "../messages.ts";
+import type { RunHeader } from "../messages/run.ts";
 import { counted, t } from "../text.ts";
 import { Facts } from "../ui/facts.tsx";
 import { formatDollars, formatDuration, formatPercent, formatRate, shown } from "../ui/format.ts";

@@ -1,6 +1,7 @@
 import { listen } from "../host.ts";
 import { LineWindow } from "../lineWindow.ts";
-import type { PanelLogLine, ToPage } from "../messages.ts";
+import type { PanelLogLine } from "../messages/run.ts";
+import type { ToPage } from "../messages/toPage.ts";
 import { plainText } from "../ui/ansi.tsx";
 import { Observable } from "../ui/hooks.ts";
 import type { LogFilter } from "./pageState.ts";

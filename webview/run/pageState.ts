@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { PageState } from "../host.ts";
-import { defaultView } from "../messages.ts";
+import { defaultView } from "../messages/run.ts";
 
 /** What a run's page shows of it, kept while the page is hidden. `run` and `cluster` let the editor open it again. */
 

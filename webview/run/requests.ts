@@ -1,5 +1,6 @@
 import { listen, post } from "../host.ts";
-import type { ToExtension, TreeNode } from "../messages.ts";
+import type { ToExtension } from "../messages/toExtension.ts";
+import type { TreeNode } from "../messages/run.ts";
 
 /** Questions to the extension that are answered with the number they were asked under. */
 

@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { listen, post } from "../host.ts";
-import { defaultView, type ResultView, type RunHeader } from "../messages.ts";
+import { defaultView, type ResultView, type RunHeader } from "../messages/run.ts";
 import { t } from "../text.ts";
 import { formatPercent, shown } from "../ui/format.ts";
 import { useObservable } from "../ui/hooks.ts";

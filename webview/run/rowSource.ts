@@ -1,5 +1,5 @@
 import { listen, post } from "../host.ts";
-import type { ResultRow, ResultView } from "../messages.ts";
+import type { ResultRow, ResultView } from "../messages/run.ts";
 import { Observable } from "../ui/hooks.ts";
 import { nextRequest } from "./requests.ts";
 

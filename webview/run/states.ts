@@ -1,4 +1,4 @@
-import type { ResultRow, RunHeader } from "../messages.ts";
+import type { ResultRow, RunHeader } from "../messages/run.ts";
 import { t } from "../text.ts";
 
 /** The states of runs and rows as words and icons: never a colour alone. */

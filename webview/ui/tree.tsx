@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { TreeNode } from "../messages.ts";
+import type { TreeNode } from "../messages/run.ts";
 import { counted, t } from "../text.ts";
 import { shown } from "./format.ts";
 import { formatCount } from "./numbers.ts";

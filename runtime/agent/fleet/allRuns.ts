@@ -1,4 +1,4 @@
-import type { RunRecord } from "../../protocol/messages.ts";
+import type { RunRecord } from "../../protocol/messages/runs.ts";
 import { hasEnded } from "../../protocol/runState.ts";
 import type { RunId } from "../../spec/names.ts";
 import type { AgentPeer, Fleet } from "./fleet.ts";

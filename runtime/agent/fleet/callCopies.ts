@@ -1,4 +1,5 @@
-import type { AgentMethods, Params } from "../../protocol/messages.ts";
+import type { AgentMethods } from "../../protocol/messages/agent.ts";
+import type { Params } from "../../protocol/messages/catalogue.ts";
 import type { LiveCall, StoredRequest, StoredResult } from "../liveCall.ts";
 import { envSpecOf } from "../../spec/env.ts";
 import type { Fleet } from "./fleet.ts";

@@ -1,4 +1,4 @@
-import type { BundleRef } from "../../protocol/messages.ts";
+import type { BundleRef } from "../../protocol/messages/code.ts";
 import { FarcallError } from "../../spec/errors.ts";
 import type { FileStore } from "../files.ts";
 import type { AgentPeer, Fleet } from "./fleet.ts";

@@ -1,11 +1,7 @@
 import type { NatsConnection } from "@nats-io/transport-node";
-import {
-  agentMethods,
-  type AgentMethods,
-  type NodeStatus,
-  workMethods,
-  type WorkMethods,
-} from "../../protocol/messages.ts";
+import { agentMethods, type AgentMethods } from "../../protocol/messages/agent.ts";
+import type { NodeStatus } from "../../protocol/messages/nodes.ts";
+import { workMethods, type WorkMethods } from "../../protocol/messages/work.ts";
 import { type Handlers, Peer } from "../../protocol/rpc.ts";
 import { FarcallError } from "../../spec/errors.ts";
 import { dialOverBroker, listenOnBroker } from "../../transport/broker.ts";

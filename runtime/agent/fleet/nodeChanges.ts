@@ -1,4 +1,5 @@
-import type { AgentMethods, Item } from "../../protocol/messages.ts";
+import type { AgentMethods } from "../../protocol/messages/agent.ts";
+import type { Item } from "../../protocol/messages/catalogue.ts";
 import { waitWithin } from "../../spec/waitWithin.ts";
 import type { Fleet } from "./fleet.ts";
 

@@ -1,5 +1,6 @@
 import { advance, type LogPosition } from "../../protocol/logPosition.ts";
-import type { AgentMethods, Item } from "../../protocol/messages.ts";
+import type { AgentMethods } from "../../protocol/messages/agent.ts";
+import type { Item } from "../../protocol/messages/catalogue.ts";
 import { FarcallError } from "../../spec/errors.ts";
 import type { RunId } from "../../spec/names.ts";
 import type { Fleet } from "./fleet.ts";

@@ -1,5 +1,7 @@
 import { encodeError } from "../../protocol/codec.ts";
-import type { AgentMethods, ExportInfo, ModuleRef, Result } from "../../protocol/messages.ts";
+import type { AgentMethods } from "../../protocol/messages/agent.ts";
+import type { ExportInfo, ModuleRef } from "../../protocol/messages/code.ts";
+import type { Result } from "../../protocol/messages/catalogue.ts";
 import type { Answer, RequestOptions } from "../../protocol/rpc.ts";
 import { FarcallError } from "../../spec/errors.ts";
 import type { Slot } from "../pool.ts";

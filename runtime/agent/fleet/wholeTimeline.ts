@@ -1,4 +1,4 @@
-import type { Timeline } from "../../protocol/messages.ts";
+import type { Timeline } from "../../protocol/messages/runs.ts";
 
 /**
  * A map's timeline with what replicas of other nodes did. The inputs that got an outcome are those of the whole map on

@@ -1,4 +1,5 @@
-import type { MapSpec, RunRecord } from "../../protocol/messages.ts";
+import type { MapSpec } from "../../protocol/messages/maps.ts";
+import type { RunRecord } from "../../protocol/messages/runs.ts";
 import type { AskWork } from "../../protocol/passOn.ts";
 import { toFailure } from "../../protocol/failure.ts";
 import { asFarcallError, type FarcallError } from "../../spec/errors.ts";

@@ -1,4 +1,7 @@
-import type { AgentMethods, NodeStatus, Params, RunRecord } from "../../protocol/messages.ts";
+import type { AgentMethods } from "../../protocol/messages/agent.ts";
+import type { NodeStatus } from "../../protocol/messages/nodes.ts";
+import type { Params } from "../../protocol/messages/catalogue.ts";
+import type { RunRecord } from "../../protocol/messages/runs.ts";
 import type { AskWork } from "../../protocol/passOn.ts";
 import type { ResolvedEnv } from "../../spec/env.ts";
 import { FarcallError } from "../../spec/errors.ts";

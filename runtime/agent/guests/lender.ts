@@ -1,4 +1,6 @@
-import type { GuestPart, GuestWork, Item, Params, Result, WorkMethods } from "../../protocol/messages.ts";
+import type { Item, Params, Result } from "../../protocol/messages/catalogue.ts";
+import type { GuestPart, GuestWork } from "../../protocol/messages/runs.ts";
+import type { WorkMethods } from "../../protocol/messages/work.ts";
 import type { Handlers } from "../../protocol/rpc.ts";
 import type { Incoming } from "../../protocol/served.ts";
 import { hasEnded } from "../../queue/jobState.ts";

@@ -1,4 +1,4 @@
-import type { GuestPart, GuestWork } from "../../protocol/messages.ts";
+import type { GuestPart, GuestWork } from "../../protocol/messages/runs.ts";
 import type { Credit } from "../../queue/mapQueue.ts";
 
 /** The parts that nodes of other clusters have in a map: what they did is in its queue, what they do is heard of them. */

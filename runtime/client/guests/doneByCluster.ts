@@ -1,4 +1,4 @@
-import type { GuestPart } from "../../protocol/messages.ts";
+import type { GuestPart } from "../../protocol/messages/runs.ts";
 
 /** How many inputs of a map each other cluster has done. */
 export function doneByCluster(guests: readonly GuestPart[]): Map<string, number> {

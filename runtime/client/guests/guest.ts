@@ -1,4 +1,4 @@
-import type { MapSpec } from "../../protocol/messages.ts";
+import type { MapSpec } from "../../protocol/messages/maps.ts";
 import type { AskWork } from "../../protocol/passOn.ts";
 import { FarcallError, messageOf } from "../../spec/errors.ts";
 import { waitWithin } from "../../spec/waitWithin.ts";

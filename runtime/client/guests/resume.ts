@@ -1,4 +1,4 @@
-import type { ModuleRef } from "../../protocol/messages.ts";
+import type { ModuleRef } from "../../protocol/messages/code.ts";
 import { messageOf } from "../../spec/errors.ts";
 import type { Asking } from "../asking.ts";
 import type { Session } from "../session.ts";

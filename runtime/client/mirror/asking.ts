@@ -1,5 +1,7 @@
 import { type FileHandle, open, readFile } from "node:fs/promises";
-import type { AgentMethods, Item, LogLine, Params, Result } from "../../protocol/messages.ts";
+import type { AgentMethods } from "../../protocol/messages/agent.ts";
+import type { Item, Params, Result } from "../../protocol/messages/catalogue.ts";
+import type { LogLine } from "../../protocol/messages/logs.ts";
 import { pickStored } from "../../protocol/pick.ts";
 import type { Received } from "../../protocol/rpc.ts";
 import { FarcallError } from "../../spec/errors.ts";

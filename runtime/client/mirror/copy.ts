@@ -1,6 +1,6 @@
 import { open, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { RunRecord } from "../../protocol/messages.ts";
+import type { RunRecord } from "../../protocol/messages/runs.ts";
 import { hasEnded } from "../../protocol/runState.ts";
 import { pause } from "../loss.ts";
 import type { Asking } from "../asking.ts";

@@ -1,4 +1,4 @@
-import type { RunRecord } from "../../protocol/messages.ts";
+import type { RunRecord } from "../../protocol/messages/runs.ts";
 import { FarcallError } from "../../spec/errors.ts";
 import { waitWithin } from "../../spec/waitWithin.ts";
 import { isAway } from "../loss.ts";

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import type { RunRecord } from "../../protocol/messages.ts";
+import type { RunRecord } from "../../protocol/messages/runs.ts";
 import { ensurePrivateFolder } from "../../spec/home.ts";
 import { isRunId } from "../../spec/names.ts";
 

@@ -4,7 +4,7 @@
  * Everything it has lies in one folder.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { FarcallError, messageOf } from "../../spec/errors.ts";
@@ -57,6 +57,11 @@ export class Broker {
 
   get pid(): number | undefined {
     return this.#pid;
+  }
+
+  /** Whether no server has ever stored anything here. */
+  get isNew(): boolean {
+    return !existsSync(this.#files.store);
   }
 
   /** Takes over the server that runs in the folder, or starts one, and watches it. */

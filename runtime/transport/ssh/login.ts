@@ -7,6 +7,7 @@ import { type HostKeyTrust, hostKeyAlgorithms, verifyHostKey } from "./hostKeys.
 import { PausingTimer } from "./pausingTimer.ts";
 import { loginFailed, noAnswer } from "./sshErrors.ts";
 import type { SshTarget } from "./target.ts";
+import { writtenTogether } from "./writtenTogether.ts";
 
 export interface SshOptions {
   hostKeys: HostKeyTrust;
@@ -54,7 +55,7 @@ export async function login(target: SshTarget, options: SshOptions, through: Dup
   client.on("close", () => {
     ready.reject(refusal ?? loginFailed(target, new Error("the connection was closed"), tried));
   });
-  const stream = through ?? dial(target);
+  const stream = writtenTogether(through ?? dial(target));
   try {
     const serverHostKey = hostKeyAlgorithms(target, trust) as never;
     signal?.throwIfAborted();

@@ -57,6 +57,11 @@ export class SocketStream extends Duplex {
     this.#channel.write(data, (error) => this.#written(error));
   }
 
+  /** What was written in one go is one packet: each is encrypted, sent and handed on for itself. */
+  override _writev(parts: { chunk: Buffer }[], done: (error?: Error | null) => void): void {
+    this._write(Buffer.concat(parts.map(({ chunk }) => chunk)), "buffer" as BufferEncoding, done);
+  }
+
   override _final(done: (error?: Error | null) => void): void {
     this.#channel.end();
     done();
