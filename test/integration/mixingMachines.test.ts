@@ -31,6 +31,12 @@ describeInLab("a map on this machine and two others", (lab) => {
     (
       JSON.parse((await fleet.cli(["runs", "--json", "--limit", "1", "--on", on])).stdout) as (RunRecord | undefined)[]
     )[0];
+  /** The id of the map that was just begun, once it has all inputs and each of the two machines works on it. */
+  const shared = async () => {
+    const isShared = (run: RunRecord | undefined) =>
+      run?.state === "running" && run.total !== null && (run.guests ?? []).filter(({ done }) => done > 25).length === 2;
+    return (await until(() => newest("local"), isShared, 30_000))!.id;
+  };
   const doneOn = (name: string, run: RunRecord | undefined) =>
     (run?.guests ?? []).reduce((sum, { cluster, done }) => sum + (cluster === name ? done : 0), 0);
   const expectWhole = (stdout: string, count: number) => {
@@ -80,8 +86,7 @@ describeInLab("a map on this machine and two others", (lab) => {
 
   it("goes on everywhere when the client is killed and another one follows it", async () => {
     const { child, said } = begin("local,lab", 4_000);
-    const isShared = (run: RunRecord | undefined) => run?.total === 4_000 && doneOn("lab", run) > 50;
-    const { id } = (await until(() => newest("local"), isShared, 30_000))!;
+    const id = await shared();
     child.kill("SIGKILL");
     await sleep(500);
     const before = doneOn("lab", await newest("local"));
@@ -94,18 +99,14 @@ describeInLab("a map on this machine and two others", (lab) => {
 
   it("is not disturbed by who follows it and goes, nor ended for who follows it when the client is killed", async () => {
     const { child, said } = begin("local,lab", 40_000);
-    const { id } = (await until(
-      () => newest("local"),
-      (run) => doneOn("lab", run) > 50,
-      30_000,
-    ))!;
+    const id = await shared();
     const expectGrowth = async () => {
       await sleep(500);
       const before = doneOn("lab", await newest("local"));
       await until(
         () => newest("local"),
         (run) => doneOn("lab", run) > before + 100,
-        5_000,
+        15_000,
       );
     };
     const follower = fleet.home.spawnCli(["results", id, "--follow"], { env: fleet.environment });
@@ -124,8 +125,7 @@ describeInLab("a map on this machine and two others", (lab) => {
 
   it("goes on when a machine of the guest loses its power", async () => {
     const { said, ended } = begin("local,lab", 4_000);
-    const isShared = (run: RunRecord | undefined) => (run?.guests ?? []).filter(({ done }) => done > 50).length === 2;
-    await until(() => newest("local"), isShared, 30_000);
+    await shared();
     await fleet.machines[1]!.kill();
     expect(await ended).toBe(0);
     expectWhole(said.stdout, 4_000);
