@@ -2,11 +2,12 @@ import type { Duplex } from "node:stream";
 import type { Client, ClientChannel } from "ssh2";
 import { FarcallError } from "../../spec/errors.ts";
 import { setReferenced } from "../stream.ts";
+import { caughtUp } from "./asking.ts";
 import { type CommandOptions, type CommandResult, follow } from "./command.ts";
 import { defaultTimeoutMs, type Login, login, type SshOptions } from "./login.ts";
 import { Sessions } from "./sessions.ts";
 import { SocketStream } from "./socketStream.ts";
-import { caughtUp, watch } from "./silence.ts";
+import { type DoOthersAnswer, Silence } from "./silence.ts";
 import { closedHere, lost, noAnswer, refused, unreachableThrough } from "./sshErrors.ts";
 import type { SshTarget } from "./target.ts";
 
@@ -40,6 +41,7 @@ export class SshConnection implements AsyncDisposable {
   readonly #client: Client;
   readonly #stream: Duplex;
   readonly #through: SshConnection | undefined;
+  readonly #silence: Silence;
   readonly #sessions = new Sessions();
   /** Who takes streams from a port of the machine, by port. */
   readonly #listeners = new Map<number, (stream: Duplex) => void>();
@@ -76,7 +78,7 @@ export class SshConnection implements AsyncDisposable {
         resolve(this.#gone.reason);
       });
     });
-    watch(client, stream, this.closed);
+    this.#silence = new Silence(client, stream, this.closed);
   }
 
   /**
@@ -98,6 +100,11 @@ export class SshConnection implements AsyncDisposable {
 
   get isClosed(): boolean {
     return this.#gone !== undefined;
+  }
+
+  /** Has the connection given up sooner when the machine is silent and `doOthersAnswer` says that others are not. */
+  compareWith(doOthersAnswer: DoOthersAnswer): void {
+    this.#silence.doOthersAnswer = doOthersAnswer;
   }
 
   /**
