@@ -32,7 +32,7 @@ export async function tell(
   // What went wrong at first is often what helps, unless the error says it already.
   const root = causes.at(-1)?.message;
   const why = root === undefined || message.includes(root) ? "" : vscode.l10n.t(" Cause: {0}", firstLines(root));
-  const text = [tried, `${firstLines(message)}${why}`, hintOf(error)].filter(Boolean).join(" ");
+  const text = [tried, `${firstLines(message)}${why}`, hintOf(error, about)].filter(Boolean).join(" ");
   const showLog = vscode.l10n.t("Show Log");
   const picked = await vscode.window.showErrorMessage(text, ...(action ? [action.title] : []), showLog);
   if (picked === showLog) farcall.log.show(true);
@@ -90,11 +90,13 @@ function clusterItem(cluster: string): { kind: "cluster"; cluster: string } {
 }
 
 /** What to do about it, in terms of the editor. */
-function hintOf(error: unknown): string | undefined {
+function hintOf(error: unknown, { cluster = "local" }: About): string | undefined {
   const { code, hint } = error as { code?: ErrorCode; hint?: unknown };
   switch (code) {
     case "agent.version":
-      return vscode.l10n.t("Wait until its runs are over, or shut the cluster down.");
+      return cluster === "local"
+        ? vscode.l10n.t("Wait until its runs are over, or shut the cluster down.")
+        : vscode.l10n.t("Wait until its runs are over, then start the cluster.");
     case "home.unusable":
       return vscode.l10n.t("Set farcall.home to a folder that you own and can write to.");
     case "disk.full":

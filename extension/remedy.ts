@@ -65,8 +65,10 @@ export function remedyOf(error: unknown, about: About): Remedy | undefined {
       return run === undefined ? undefined : { kind, cluster, run };
     case "retry":
       return retry && { kind, act: retry };
-    case "start":
     case "shutDown":
+      // Machines would lose what is on them; starting brings them to this version when they have rested.
+      return { kind: cluster === "local" ? kind : "start", cluster };
+    case "start":
     case "clusterLog":
       return { kind, cluster };
     case "editEnvs":

@@ -25,6 +25,7 @@ export const runs: { list: Runs["list"]; open<T = unknown>(id: string): Promise<
 
 export { context, type Context } from "./client/context.ts";
 export { Cluster, type ClusterChanges, type ClusterOptions, type ImportOptions } from "./cluster/cluster.ts";
+export type { Absence } from "./cluster/absence.ts";
 export type { CallOptions } from "./client/module.ts";
 export { MapRun, type Progress } from "./client/mapRun.ts";
 export type { Fed, FeedOptions } from "./client/feedRest.ts";

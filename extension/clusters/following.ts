@@ -1,8 +1,9 @@
 import type { ClusterRecord } from "../../runtime/cluster/registry.ts";
-import type { AgentStatus, EnvStatus, RunRecord } from "../../runtime/index.ts";
+import type { Absence, AgentStatus, EnvStatus, RunRecord } from "../../runtime/index.ts";
 import { hasEnded } from "../../runtime/protocol/runState.ts";
 import { messageOf } from "../../runtime/spec/errors.ts";
 import type { Farcall } from "../farcall.ts";
+import { Absences } from "./absences.ts";
 import { isWorthLooking, pauseAfter } from "./condition.ts";
 import { placeOf } from "./places.ts";
 
@@ -13,6 +14,8 @@ export interface ClusterState {
   record: ClusterRecord | undefined;
   /** Undefined when the cluster is not up. */
   status: AgentStatus | undefined;
+  /** Why nodes are not heard of, as far as that is known, while the cluster is up. */
+  absences: Absence[];
   /** Whether it was looked at, or need not be. */
   wasLooked: boolean;
   /** Newest first. */
@@ -42,6 +45,7 @@ export class Following {
   readonly #farcall: Farcall;
   readonly #onChange: () => void;
   readonly #isWatched: () => boolean;
+  readonly #absences: Absences;
   #stop: AbortController | undefined;
   #wake: (() => void) | undefined;
   #expectUntilMs = 0;
@@ -55,11 +59,16 @@ export class Following {
     this.#farcall = farcall;
     this.#onChange = onChange;
     this.#isWatched = isWatched;
+    this.#absences = new Absences((found) => {
+      this.state.absences = found;
+      this.#announce();
+    });
     this.#pauseMs = pauseAfter(name, undefined);
     this.state = {
       name,
       record: undefined,
       status: undefined,
+      absences: [],
       wasLooked: name === "local",
       // Of a cluster that is no more there is what was kept.
       runs: farcall.registered.gone.includes(name) ? [] : farcall.memory.runs(name),
@@ -233,6 +242,8 @@ export class Following {
     const cluster = await this.#farcall.cluster(this.state.name);
     this.state.status = await cluster.status();
     if (this.state.status) {
+      const numbers = this.state.record?.nodes.map(({ number }) => number) ?? [];
+      this.#absences.look(cluster, this.state.status, numbers);
       this.#isKeptKnown = false;
       this.state.envs = (await cluster.envs.list({ start: false })) ?? this.state.envs;
     } else for (const env of this.state.envs) env.liveReplicas = 0;

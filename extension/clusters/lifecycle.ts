@@ -1,7 +1,9 @@
 import * as vscode from "vscode";
-import { withSignal } from "../../runtime/client/withSignal.ts";
+import { isAway } from "../../runtime/client/loss.ts";
+import { withSignal } from "../../runtime/spec/withSignal.ts";
 import type { AgentStatus } from "../../runtime/index.ts";
 import type { Farcall } from "../farcall.ts";
+import { messageOf } from "../../runtime/spec/errors.ts";
 import { signalOf } from "../cancellation.ts";
 
 /** Starting, stopping and shutting down clusters. */
@@ -86,11 +88,10 @@ export async function shutDown(farcall: Farcall, name: string): Promise<void> {
 }
 
 async function wantsToForget(name: string, error: unknown): Promise<boolean> {
-  const { code, message } = error as { code?: unknown; message?: string };
-  if (!String(code).startsWith("ssh.") && code !== "connection.lost") return false;
+  if (!isAway(error)) return false;
   const forget = vscode.l10n.t("Forget It Anyway");
   const question = vscode.l10n.t("Not all machines of the cluster {0} can be reached.", name);
-  const detail = vscode.l10n.t("{0} What Farcall has there would stay there.", message ?? "");
+  const detail = vscode.l10n.t("{0} What Farcall has there would stay there.", messageOf(error));
   return (await vscode.window.showWarningMessage(question, { modal: true, detail }, forget)) === forget;
 }
 

@@ -1,5 +1,5 @@
 import type { ClusterRecord } from "../../runtime/cluster/registry.ts";
-import type { AgentStatus, NodeStatus } from "../../runtime/index.ts";
+import type { Absence, AgentStatus, NodeStatus } from "../../runtime/index.ts";
 
 /** A node as it is shown: what the registry has of it, and what it says of itself while it is there. */
 export interface ShownNode {
@@ -13,10 +13,16 @@ export interface ShownNode {
   memoryMiB: number | undefined;
   /** Undefined while it is not heard of. */
   status: NodeStatus | undefined;
+  /** Why it is not heard of, as far as that is known. */
+  away: Absence["why"] | undefined;
 }
 
 /** The nodes of a cluster by number, those included of which nothing is heard. */
-export function nodesOf(known: { record: ClusterRecord | undefined; status: AgentStatus | undefined }): ShownNode[] {
+export function nodesOf(known: {
+  record: ClusterRecord | undefined;
+  status: AgentStatus | undefined;
+  absences?: readonly Absence[];
+}): ShownNode[] {
   const heard = new Map(known.status?.nodes.map((node) => [node.number, node]));
   const recorded = known.record?.nodes ?? [];
   const numbers = new Set([...recorded.map(({ number }) => number), ...heard.keys()]);
@@ -33,6 +39,7 @@ export function nodesOf(known: { record: ClusterRecord | undefined; status: Agen
         cpus: status?.cpus ?? record?.cpus ?? undefined,
         memoryMiB: status?.memoryMiB ?? record?.memoryMiB ?? undefined,
         status,
+        away: status ? undefined : known.absences?.find((absence) => absence.number === number)?.why,
       };
     });
 }

@@ -8,7 +8,7 @@ import { agoText } from "../words.ts";
 import { conditionOf, offersOf } from "./condition.ts";
 import { nodesOf, type ShownNode } from "./nodes.ts";
 import { placeOf } from "./places.ts";
-import { conditionIcon, conditionText, loadText, nodesText, replicasText } from "./words.ts";
+import { awayText, conditionIcon, conditionText, loadText, nodesText, replicasText } from "./words.ts";
 
 /** Clusters, their nodes, and the replicas on these. */
 export interface ClusterItem {
@@ -128,7 +128,7 @@ function nodeItem(of: NodeItem, node: ShownNode | undefined, state: ClusterState
   item.iconPath = isAway
     ? new vscode.ThemeIcon("warning", new vscode.ThemeColor("list.warningForeground"))
     : new vscode.ThemeIcon("vm");
-  item.description = isAway ? vscode.l10n.t("not heard of") : loadText(node);
+  item.description = isAway ? awayText(node.away) : loadText(node);
   item.tooltip = isLocal
     ? `${process.platform} ${release()} ${process.arch}`
     : [vscode.l10n.t("Node {0}: {1}", of.node, node.host), node.address ?? "", item.description].join("\n").trim();

@@ -45,6 +45,22 @@ export function conditionIcon(condition: Condition): vscode.ThemeIcon {
   }
 }
 
+/** Why a node is not heard of; undefined where nobody knows yet. */
+export function awayText(why: ShownNode["away"]): string {
+  switch (why) {
+    case "unreachable":
+      return vscode.l10n.t("unreachable");
+    case "silent":
+      return vscode.l10n.t("its agent does not run");
+    case "uncarried":
+      return vscode.l10n.t("relayed, and no client carries its traffic");
+    case "cut-off":
+      return vscode.l10n.t("does not get through to the queue");
+    case undefined:
+      return vscode.l10n.t("not heard of");
+  }
+}
+
 /** What a node is, and how busy it is. */
 export function loadText({ platform, cpus, memoryMiB, status }: ShownNode): string {
   const parts = [

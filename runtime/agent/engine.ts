@@ -16,8 +16,10 @@ export interface Engine {
   queue: MapQueue;
   /** For what nodes say to each other; undefined on a node that is alone. */
   nats: NatsConnection | undefined;
-  /** What this node is to know of the others has changed. */
-  reread(node: NodeFile): void;
+  /** What this node is to know of the others has changed. True when it is to reach the queue by another way from now on. */
+  reread(node: NodeFile): boolean;
+  /** Whether there is no way to the queue at the moment. */
+  readonly isCutOff: boolean;
   /** With `end` the cluster goes down: a server of the broker that runs here ends too. */
   close(end: boolean): Promise<void>;
 }
@@ -45,15 +47,16 @@ export async function openEngine(
         `The queue was damaged, and with it the inputs and outcomes of earlier maps. It was kept as ${movedTo}, and a new one begun.`,
       ),
   });
-  return { queue, nats: undefined, reread: () => undefined, close: () => queue.close() };
+  return { queue, nats: undefined, reread: () => false, isCutOff: false, close: () => queue.close() };
 }
 
 async function openShared(
   folder: string,
   { number, seat }: NodeFile,
-  { replicas, ...broker }: NonNullable<NodeFile["broker"]>,
+  way: NonNullable<NodeFile["broker"]>,
   onWarning: (text: string) => void,
 ): Promise<Engine> {
+  const { replicas, ...broker } = way;
   const address = { ...broker, inboxPrefix: `_INBOX_n${number}` };
   const server = seat && (await startSeat(folder, seat, onWarning));
   const { connectToBroker } = await import("../queue/jetstream/connection.ts");
@@ -61,11 +64,16 @@ async function openShared(
   try {
     // A connection of its own: what is said does not wait behind inputs and outcomes.
     const nats = await connectToBroker(address);
+    const link = followLink(nats);
     return {
       queue,
       nats,
       reread: (after) => {
         if (after.seat) server?.reload(seatConfig(after.seat, folder));
+        return JSON.stringify(after.broker) !== JSON.stringify(way);
+      },
+      get isCutOff() {
+        return !link.isUp;
       },
       close: async (end) => {
         await queue.close();
@@ -77,6 +85,18 @@ async function openShared(
     await queue.close();
     throw error;
   }
+}
+
+function followLink(nats: NatsConnection): { isUp: boolean } {
+  const link = { isUp: true };
+  const follow = async () => {
+    for await (const { type } of nats.status()) {
+      if (type === "disconnect") link.isUp = false;
+      else if (type === "reconnect") link.isUp = true;
+    }
+  };
+  void follow().catch(() => undefined);
+  return link;
 }
 
 async function startSeat(

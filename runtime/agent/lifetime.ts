@@ -4,7 +4,7 @@ import type { Engine } from "./engine.ts";
 import { IdleClock } from "./idleClock.ts";
 import { readIdleMs, readNextBuild, readNodeFile } from "./node.ts";
 
-/** For how long an agent is needed: it ends when it is idle, and when another build is to take its place. */
+/** For how long an agent is needed: it ends when it is idle, and when it is to come up anew as something else. */
 
 export interface LifetimeHost {
   folder: string;
@@ -17,7 +17,7 @@ export interface LifetimeHost {
   others: () => NodeStatus[];
   /** Nobody has needed it for as long as it was to wait. */
   onIdle: () => void;
-  /** It is to end and to be started again, as the build that was put in place. */
+  /** It is to end and to be started again, as what was put in place. */
   onOutdated: () => void;
 }
 
@@ -29,6 +29,8 @@ export class Lifetime implements Disposable {
   readonly #host: LifetimeHost;
   /** Another build was put in place, for the next start. */
   #isOutdated = false;
+  /** It is to reach the queue by another way from the next start on. */
+  #isMoved = false;
   #isOver = false;
   #timer: NodeJS.Timeout | undefined;
 
@@ -48,11 +50,11 @@ export class Lifetime implements Disposable {
     return used && `the node ${used.number} is used`;
   }
 
-  /** Goes by what was changed in this node's folder. `restarts` when it ends to come up as another build. */
+  /** Goes by what was changed in this node's folder. `restarts` when it ends to come up as that. */
   async reread(): Promise<{ restarts: boolean }> {
     const { folder, build, engine } = this.#host;
     const node = readNodeFile(folder);
-    if (node) engine.reread(node);
+    this.#isMoved = node !== undefined && engine.reread(node);
     this.clock.idleMs = readIdleMs(folder) ?? this.clock.idleMs;
     // Whoever has just changed something is about to use it.
     this.clock.touch();
@@ -60,9 +62,12 @@ export class Lifetime implements Disposable {
     return { restarts: await this.#renew() };
   }
 
-  /** Ends, to be started again as the build that was put in place, if there is another one and nobody would miss this. */
+  /** Ends, to be started again as what it is to be, if that is something else and nobody would miss this one. */
   async #renew(): Promise<boolean> {
-    if (!this.#isOutdated || (await this.whyNeeded()) !== undefined) return false;
+    // By a way that it has lost nobody gets anything from it, and it does not get to know who would miss it.
+    const isUseless = this.#isMoved && this.#host.engine.isCutOff;
+    const isOther = this.#isOutdated || this.#isMoved;
+    if (!isUseless && (!isOther || (await this.whyNeeded()) !== undefined)) return false;
     this.#host.onOutdated();
     return true;
   }
@@ -70,11 +75,12 @@ export class Lifetime implements Disposable {
   /** Sees from now on whether the agent is needed. */
   watch(): void {
     const look = async () => {
+      if (await this.#renew()) return;
       if ((await this.#host.activeRuns()) > 0) this.clock.touch();
       // Whoever uses the cluster through another node may need this one at any moment.
       const others = this.#host.others().map(({ isBusy, usedAgoMs = Infinity }) => (isBusy ? 0 : usedAgoMs));
       if (this.clock.isOver(others)) this.#host.onIdle();
-      else if (!(await this.#renew())) next();
+      else next();
     };
     const next = () => {
       if (this.#isOver) return;

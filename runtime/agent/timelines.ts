@@ -1,6 +1,7 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { Timeline } from "../protocol/messages/runs.ts";
 import type { RunId } from "../spec/names.ts";
+import { waitWithin } from "../spec/waitWithin.ts";
 import { type Sample, TimelineRecorder } from "./timeline.ts";
 
 /** The timelines of the node's maps: those of running maps are sampled, and kept beside the record of runs. */
@@ -8,6 +9,8 @@ import { type Sample, TimelineRecorder } from "./timeline.ts";
 const schema = "CREATE TABLE IF NOT EXISTS timeline (id TEXT PRIMARY KEY, timeline TEXT NOT NULL) WITHOUT ROWID";
 /** What an agent that dies may lose. */
 const writeEveryMs = 5_000;
+/** Of an agent that ends. */
+const lastLookMs = 1_000;
 
 interface Recording {
   recorder: TimelineRecorder;
@@ -55,7 +58,9 @@ export class Timelines {
   }
 
   async close(): Promise<void> {
-    await Promise.allSettled([...this.#recordings.keys()].map((run) => this.end(run)));
+    await waitWithin(lastLookMs, Promise.allSettled([...this.#recordings.keys()].map((run) => this.end(run))));
+    // A queue that is not reached says nothing any more.
+    for (const [run, recording] of this.#recordings) this.#write(run, recording);
   }
 
   #stored(run: RunId): Timeline | undefined {

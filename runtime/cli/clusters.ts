@@ -1,12 +1,14 @@
 import { toJson } from "../client/json.ts";
-import { withSignal } from "../client/withSignal.ts";
+import { withSignal } from "../spec/withSignal.ts";
 import { Cluster } from "../cluster/cluster.ts";
+import type { Absence } from "../cluster/absence.ts";
 import { type ClusterRecord, Registry } from "../cluster/registry.ts";
 import type { AgentStatus } from "../protocol/messages/nodes.ts";
 import { FarcallError } from "../spec/errors.ts";
 import { farcallHome } from "../spec/home.ts";
 import type { Invocation } from "./main.ts";
 import { asked, flag, noMore } from "./options.ts";
+import { sharingLines, some } from "./sharing.ts";
 import { count, duration, paint, table } from "./terminal.ts";
 
 /** `farcall clusters` and `status`: what there is. */
@@ -72,12 +74,13 @@ async function within<T>(ms: number, promise: Promise<T>, signal: AbortSignal): 
   }
 }
 
-export async function statusCommand({ words, values }: Invocation): Promise<number> {
+export async function statusCommand({ words, values, signal }: Invocation): Promise<number> {
   const [name = "local", ...rest] = words;
   noMore(rest, "farcall status [NAME]");
   await using cluster = new Cluster(name, { logs: "ignore", ...asked() });
   const { record } = cluster;
   const status = await cluster.status();
+  const away = status ? await cluster.absences(status, signal) : [];
   if (flag(values, "json")) {
     const nodes = record
       ? {
@@ -91,8 +94,8 @@ export async function statusCommand({ words, values }: Invocation): Promise<numb
         }
       : {};
     const state = status ? "up" : (record?.state ?? "down");
-    const relayed = record ? { relayed: relayedNodes(record, status) } : {};
-    process.stdout.write(`${toJson({ state, ...nodes, ...relayed, ...status }, 2)}\n`);
+    const apart = record ? { relayed: relayedNodes(record, away), away } : {};
+    process.stdout.write(`${toJson({ state, ...nodes, ...apart, ...status }, 2)}\n`);
     return 0;
   }
   if (!status) {
@@ -111,10 +114,9 @@ export async function statusCommand({ words, values }: Invocation): Promise<numb
       MIB: node.memoryMiB === null ? "" : count(node.memoryMiB),
     }));
     process.stdout.write(`${table(rows, ["NODE", "CORES", "MIB"])}\n`);
-    for (const { number, isAway } of relayedNodes(record, status)) {
-      const how = isAway ? "and away: no client that carries its traffic is connected" : "while a client is connected";
-      process.stdout.write(`node ${number} is relayed ${how}\n`);
-    }
+    for (const { number, isAway } of relayedNodes(record, away))
+      if (!isAway) process.stdout.write(`node ${number} is relayed while a client is connected\n`);
+    for (const absence of away) process.stdout.write(`${awayLine(record, absence)}\n`);
   }
   if (!status) return 0;
   process.stdout.write(
@@ -124,6 +126,7 @@ export async function statusCommand({ words, values }: Invocation): Promise<numb
       status.idleTimeoutMs === 0
         ? "stays up without work"
         : `ends after ${duration(status.idleTimeoutMs)} without work`,
+      ...sharingLines(status),
       ...status.warnings.map((warning) => paint("yellow", `warning: ${warning}`, "stdout")),
       "",
     ].join("\n"),
@@ -143,13 +146,19 @@ export async function statusCommand({ words, values }: Invocation): Promise<numb
 }
 
 /** Nodes whose traffic goes through clients. Only a cluster that is up knows which of them are there. */
-function relayedNodes({ nodes }: ClusterRecord, status: AgentStatus | undefined) {
-  const there = status?.nodes.map(({ number }) => number);
+function relayedNodes({ nodes }: ClusterRecord, away: readonly Absence[]) {
   return nodes.flatMap(({ number, relay }) =>
-    relay ? [{ number, isAway: there !== undefined && !there.includes(number) }] : [],
+    relay ? [{ number, isAway: away.some((absence) => absence.number === number) }] : [],
   );
 }
 
-function some(number: number, what: string): string {
-  return `${count(number)} ${what}${number === 1 ? "" : "s"}`;
+function awayLine({ name, nodes }: ClusterRecord, { number, why, problem }: Absence): string {
+  const isRelayed = nodes.some((node) => node.number === number && node.relay);
+  const reasons: Record<Absence["why"], string> = {
+    unreachable: `it cannot be reached. ${problem}`,
+    silent: `no agent answers there. \`farcall up ${name}\` starts it`,
+    uncarried: "no client that carries its traffic is connected",
+    "cut-off": "its agent does not get through to the queue",
+  };
+  return `node ${number} is ${isRelayed ? "relayed and " : ""}away: ${reasons[why]}`;
 }

@@ -12,7 +12,7 @@ import type { Transport } from "../transport/transport.ts";
 import type { Asking, AskOptions } from "./asking.ts";
 import { FollowedLogs } from "./followedLogs.ts";
 import { Patience, pause } from "./loss.ts";
-import { withSignal } from "./withSignal.ts";
+import { withSignal } from "../spec/withSignal.ts";
 
 /**
  * A client's connection to a cluster, made when first needed and made again when it was lost.
@@ -284,7 +284,7 @@ export class Session implements Asking {
     throw new FarcallError(
       "agent.version",
       `The agent of this cluster is of Farcall ${agent.version} and cannot talk to this client of ${farcallVersion}; it was asked to make room, but ${value.why ?? "it will not"}.`,
-      { hint: "Wait until its runs are over, or end it with `farcall down local --force`." },
+      { hint: this.#options.provider.otherVersionHint },
     );
   }
 

@@ -24,6 +24,7 @@ import { farcallHome } from "../spec/home.ts";
 import { plainLine } from "../spec/text.ts";
 import type { SshPrompter } from "../transport/ssh/auth.ts";
 import type { Shell, ShellTerminal, SshConnection } from "../transport/ssh/connection.ts";
+import type { Absence } from "./absence.ts";
 import { Connections } from "./connections.ts";
 import { type ClusterRecord, Registry } from "./registry.ts";
 import { SshCluster, type UpOptions } from "./sshCluster.ts";
@@ -119,7 +120,8 @@ export class Cluster implements AsyncDisposable, WorkPlace {
       ...(onReconnecting ? { onReconnecting } : {}),
       onRunEnded: (session, run) => this.#mirror?.keep(session, run),
     });
-    this.runs = new Runs(this.#session, new Cursors(home), this.#mirror);
+    const sessionOf = (name: string) => this.#clusterNamed(name).#session;
+    this.runs = new Runs(this.#session, new Cursors(home), { homeName: this.name, sessionOf }, this.#mirror);
     this.envs = new Envs(this.#session);
   }
 
@@ -187,6 +189,15 @@ export class Cluster implements AsyncDisposable, WorkPlace {
     if (!(await this.#session.connectIfUp())) return undefined;
     const { value } = await this.#session.request("status", {}, { timeoutMs: stopTimeoutMs });
     return value;
+  }
+
+  /**
+   * Why nothing is heard of the nodes that a `status` of this cluster lacks. Goes to their machines, for seconds, and
+   * starts nothing there.
+   */
+  async absences({ nodes }: AgentStatus, signal?: AbortSignal): Promise<Absence[]> {
+    const heard = nodes.map(({ number }) => number);
+    return (await this.#machines?.absences(heard, signal)) ?? [];
   }
 
   /** How busy a node has been in the last hour, every few seconds; undefined when the cluster is not up. Starts nothing. */
@@ -278,7 +289,8 @@ export class Cluster implements AsyncDisposable, WorkPlace {
 
   /** Resolves when runs that this client saw end are kept on this machine, or after a while. */
   async kept(): Promise<void> {
-    await this.#mirror?.settled(keptWithinMs);
+    const named = [...this.#named.values()].map((cluster) => cluster.kept());
+    await Promise.all([this.#mirror?.settled(keptWithinMs), ...named]);
   }
 
   async #stop(force: boolean): Promise<boolean> {

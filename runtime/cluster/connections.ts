@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { withSignal } from "../client/withSignal.ts";
+import { withSignal } from "../spec/withSignal.ts";
 import { FarcallError } from "../spec/errors.ts";
 import { ensurePrivateFolder } from "../spec/home.ts";
 import type { SshPrompter } from "../transport/ssh/auth.ts";

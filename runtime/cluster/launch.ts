@@ -1,5 +1,6 @@
 import { resolveClusterSpec } from "../spec/cluster.ts";
 import { adopted } from "./adopting.ts";
+import { withHeard, withSaid } from "./autostop.ts";
 import { bring, look, type Machine, type Reach, removeFrom } from "./machines.ts";
 import { failureOf, refuseWithout } from "./missing.ts";
 import { isMoved, newlyRelayed, place } from "./placing.ts";
@@ -36,9 +37,9 @@ export class Launch {
     let before: ClusterRecord | undefined;
     const begun = (await registry.change(spec.name, (found) => {
       before = found;
-      if (found) return changed(found, spec);
+      if (found) return withSaid(changed(found, spec), spec);
       if (!spec.hosts) return registry.need(spec.name);
-      return newRecord(resolveClusterSpec({ ...spec, hosts: spec.hosts }));
+      return withSaid(newRecord(resolveClusterSpec({ ...spec, hosts: spec.hosts })), spec);
     }))!;
     try {
       return await this.#bringUp(begun);
@@ -85,16 +86,22 @@ export class Launch {
     return (await registry.change(spec.name, (before) => before && enter(withNodes(before, nodes), "up")))!;
   }
 
-  /** Notes by which addresses nodes are reached, which of several hold the queue, and whose traffic is carried. */
+  /**
+   * Notes by which addresses nodes are reached, which of several hold the queue, whose traffic is carried, and what nodes
+   * were told by others.
+   */
   async #settle(record: ClusterRecord, found: readonly Machine[]): Promise<ClusterRecord> {
-    const { home, registry, reach } = this.#options;
+    const { home, registry, spec, reach } = this.#options;
     const places = await place(record, found, {
       cacheFolder: machinesCache(home),
       signal: reach.signal,
       onProgress: reach.onProgress,
       onTouch: this.#onTouch,
     });
-    return (await registry.change(record.name, (before) => before && { ...before, ...places }))!;
+    return (await registry.change(
+      record.name,
+      (before) => before && { ...withHeard(before, spec, found), ...places },
+    ))!;
   }
 
   /** New machines are left as they were, and so is the cluster that was there before. */
@@ -111,7 +118,8 @@ export class Launch {
       // What cannot be removed now must not be forgotten.
       if (left.length === 0) await registry.forget(spec.name);
     } else if (record.nodes.some(isNew)) {
-      const after = withoutNew(before);
+      const old = withoutNew(before);
+      const after = spec.autostopMs === undefined ? old : withSaid(old, old.spec);
       await registry.change(spec.name, () => after);
       if (this.#touched.size > fresh.length) await this.#tellAgain(after, late);
     }

@@ -1,4 +1,4 @@
-import type { AgentLink, ConnectOptions, Provider } from "../providers/provider.ts";
+import type { AgentLink, ConnectOptions } from "../providers/provider.ts";
 import type { AgentAddress } from "../setup/messages.ts";
 import { FarcallError } from "../spec/errors.ts";
 import type { DoOthersAnswer } from "../transport/ssh/silence.ts";
@@ -23,8 +23,7 @@ const lookEveryMs = 50;
 /** Who is back so soon was given an address that is no good: an agent that was started anew has another token. */
 const backSoonMs = 5_000;
 
-export class NodeAgent implements Provider {
-  readonly name = "ssh";
+export class NodeAgent {
   readonly #options: NodeAgentOptions;
   /** Where it listened last: most likely it still does, which saves asking. */
   #address: AgentAddress | undefined;
@@ -82,7 +81,7 @@ export class NodeAgent implements Provider {
     }
   }
 
-  /** Ends an agent that cannot be talked to. */
+  /** Ends an agent that cannot be talked to, and the server of the queue where there is one. */
   async terminate(): Promise<void> {
     const { connections, host, id } = this.#options;
     await (await connections.to(host)).run(endCommand, { input: Buffer.from(`${id}\n`) });

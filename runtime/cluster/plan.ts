@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import type { SetupTarget } from "../setup/messages.ts";
 import type { ClusterSpec } from "../spec/cluster.ts";
+import { autostopOf } from "./autostop.ts";
 import type { BootstrapOptions } from "./bootstrap/node.ts";
 import type { Keys } from "./keys.ts";
 import type { Reach } from "./machines.ts";
@@ -28,14 +29,11 @@ export function machinesCache(home: string): string {
  */
 export async function planOf(
   record: ClusterRecord,
-  { home, registry, spec, relay }: PlanOptions,
+  { home, registry, relay }: PlanOptions,
   { signal, onProgress }: Reach,
   onTouch?: (host: string) => void,
 ): Promise<(node: NodeRecord) => Promise<BootstrapOptions>> {
   const keys = await keysOf(record, registry);
-  // Whoever joined a cluster changes of it what it was told to.
-  const isSaid = !record.joined || spec.autostopMs !== undefined;
-  const autostopMs = isSaid ? (record.spec.autostopMs ?? 0) : undefined;
   const grows = wasUp(record) && record.nodes.some(isNew);
   return async (node) => ({
     cacheFolder: machinesCache(home),
@@ -43,7 +41,7 @@ export async function planOf(
     onProgress,
     onTouch: onTouch && (() => onTouch(node.host)),
     nodeFile: record.joined ? undefined : keys ? nodeFileOf(record, node, keys) : { number: node.number },
-    autostopMs,
+    autostop: autostopOf(record),
     isAwaited: grows && record.seats.includes(node.number),
     reach: [...(record.joined ? [] : targetsOf(record, node)), ...(await relayed(relay, record, node))],
   });

@@ -47,7 +47,7 @@ export function wasUp({ nodes }: ClusterRecord): boolean {
 /** The record as a changed spec would have it. Throws `cluster.changed` for what cannot be. */
 export function changed(before: ClusterRecord, spec: ClusterSpec): ClusterRecord {
   const { name, nodes } = before;
-  const { hosts = before.spec.hosts, autostopMs = before.spec.autostopMs, relay = before.spec.relay ?? false } = spec;
+  const { hosts = before.spec.hosts, relay = before.spec.relay ?? false } = spec;
   const known = before.spec.hosts;
   const missing = known.filter((host) => !hosts.includes(host));
   const added = hosts.filter((host) => !known.includes(host));
@@ -68,7 +68,7 @@ export function changed(before: ClusterRecord, spec: ClusterSpec): ClusterRecord
   const last = Math.max(...nodes.map(({ number }) => number));
   return {
     ...before,
-    spec: { ...before.spec, hosts: [...known, ...added], autostopMs, relay },
+    spec: { ...before.spec, hosts: [...known, ...added], relay },
     nodes: [...nodes, ...added.map((host, at) => newNode(last + 1 + at, host))],
   };
 }

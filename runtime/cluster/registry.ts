@@ -66,6 +66,8 @@ const recordSchema = v.object({
   ports: v.nullable(v.object({ client: v.number(), cluster: v.number() })),
   /** Another client began it: that one has its keys, and says what its nodes are. */
   joined: v.optional(v.boolean()),
+  /** When its autostop was said, by whichever client; see `autostop`. */
+  autostopSaidAtMs: v.optional(v.number()),
   createdAtMs: v.number(),
   /** When it last came to be in its state. */
   sinceMs: v.number(),

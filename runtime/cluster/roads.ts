@@ -33,10 +33,12 @@ type Ports = NonNullable<ClusterRecord["ports"]>;
 /** Seats are chosen among so many of the first hosts. */
 const mostCandidates = 12;
 const surveyWithinMs = 8_000;
+/** Of nodes that are relayed anyway: a road that is open is found soon, and otherwise each `up` would take longer. */
+const lookAgainWithinMs = 3_000;
 
 /**
  * Arranges a cluster whose record has its addresses and ports. Once it has been up the seats stay where they are, and
- * whoever is relayed goes on to be.
+ * whoever is relayed goes on to be until it is found to get through.
  */
 export async function arrange(
   record: ClusterRecord & { ports: Ports },
@@ -47,13 +49,18 @@ export async function arrange(
   const isSeat = ({ number }: NodeRecord) => record.seats.includes(number);
   const mayChoose = record.state === "launching" || record.seats.length === 0;
   const candidates = mayChoose ? nodes.slice(0, mostCandidates) : nodes.filter(isSeat);
-  const asked = mayChoose ? nodes : nodes.filter((node) => !isSeat(node) && !node.relay);
-  const roads = await survey(record, found, { candidates, asked }, options);
+  const asked = mayChoose ? nodes : nodes.filter((node) => !isSeat(node));
+  const isRelayed = (node: NodeRecord) => !mayChoose && node.relay !== undefined;
+  const roads = await survey(record, found, { candidates, asked, isRelayed }, options);
   const seats = mayChoose ? chooseSeats(nodes.map(numberOf), candidates.map(numberOf), roads) : record.seats;
   const closed = new Map(
     record.nodes.flatMap((node) => {
-      const known = mayChoose ? undefined : node.relay?.seats;
-      const missing = known ?? seats.filter((seat) => !roads.lead(node.number, seat));
+      const known = isRelayed(node) ? node.relay?.seats : undefined;
+      const wasTried = (seat: number) => asked.includes(node) && candidates.some(({ number }) => number === seat);
+      // Of a seat that is away now, it is not known whether its machine would be reached.
+      const missing = known
+        ? known.filter((seat) => !wasTried(seat) || !roads.lead(node.number, seat))
+        : seats.filter((seat) => !roads.lead(node.number, seat));
       return seats.includes(node.number) || missing.length === 0 ? [] : [[node.number, missing] as const];
     }),
   );
@@ -62,6 +69,8 @@ export async function arrange(
       `no three nodes get through to each other: ${hostOf(record, seats[0]!)} alone holds the queue, and the cluster rests while it is away`,
     );
   }
+  for (const { number, host, relay } of record.nodes)
+    if (relay && !closed.has(number)) options.onProgress(`${host} gets through to the queue by itself now`);
   for (const [number, missing] of closed) {
     const where = missing.map((seat) => hostOf(record, seat)).join(", ");
     options.onProgress(
@@ -74,7 +83,11 @@ export async function arrange(
 async function survey(
   record: ClusterRecord & { ports: Ports },
   found: readonly Machine[],
-  { candidates, asked }: { candidates: readonly NodeRecord[]; asked: readonly NodeRecord[] },
+  {
+    candidates,
+    asked,
+    isRelayed,
+  }: { candidates: readonly NodeRecord[]; asked: readonly NodeRecord[]; isRelayed: (node: NodeRecord) => boolean },
   { cacheFolder, signal, onProgress, onTouch }: ArrangeOptions,
 ): Promise<Roads> {
   const { id, ports } = record;
@@ -112,7 +125,9 @@ async function survey(
   await Promise.all(
     taking.map(async ({ node, connection, probe, listen, dial }) => {
       const options = { id, nodePath: probe.nodePaths[0]!, signal };
-      const missing = await surveyFrom(connection, { listen, dial, withinMs: surveyWithinMs }, options);
+      const isAgain = dial.length > 0 ? isRelayed(node) : asked.every(isRelayed);
+      const withinMs = isAgain ? lookAgainWithinMs : surveyWithinMs;
+      const missing = await surveyFrom(connection, { listen, dial, withinMs }, options);
       for (const { name, port } of missing) roads.close(node.number, Number(name), port);
     }),
   );

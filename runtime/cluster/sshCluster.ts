@@ -3,6 +3,7 @@ import type { AgentLink, ConnectOptions, Provider } from "../providers/provider.
 import type { AgentAddress } from "../setup/messages.ts";
 import type { ClusterSpec } from "../spec/cluster.ts";
 import { FarcallError } from "../spec/errors.ts";
+import { type Absence, absenceOf } from "./absence.ts";
 import type { Connections } from "./connections.ts";
 import { firstToAnswer } from "./firstToAnswer.ts";
 import { Launch } from "./launch.ts";
@@ -42,6 +43,7 @@ const patienceMs = 10 * 60_000;
 export class SshCluster implements Provider {
   readonly name = "ssh";
   readonly patienceMs = patienceMs;
+  readonly otherVersionHint: string;
   readonly #options: SshClusterOptions;
   readonly #agents = new Map<string, NodeAgent>();
   readonly #relay: Relay;
@@ -50,6 +52,8 @@ export class SshCluster implements Provider {
 
   constructor(options: SshClusterOptions) {
     this.#options = options;
+    const { name } = options.spec;
+    this.otherVersionHint = `Wait until its runs are over, then \`farcall up ${name}\` has it come up as yours, or end it with \`farcall stop ${name} --force\`.`;
     this.#relay = new Relay(options.connections);
   }
 
@@ -111,8 +115,10 @@ export class SshCluster implements Provider {
     await this.#head?.ended();
   }
 
+  /** The agents of all nodes: one that cannot be asked to does not pass it on. */
   async terminate(): Promise<void> {
-    await this.#head?.terminate();
+    const { record } = this;
+    if (record) await this.#endAgents(record, record.nodes);
   }
 
   /**
@@ -155,6 +161,13 @@ export class SshCluster implements Provider {
     // Others may be away; the one that was asked for has to be there.
     const failure = [...failed, ...fell].find(({ node }) => node.host === host);
     throw failure?.error ?? new FarcallError("cluster.state", `${host} is no node of ${spec.name} any more.`);
+  }
+
+  /** Why nothing is heard of nodes other than those in `heard`. */
+  async absences(heard: readonly number[], signal: AbortSignal | undefined): Promise<Absence[]> {
+    const { record } = this;
+    const missing = record?.nodes.filter(({ number }) => !heard.includes(number)) ?? [];
+    return Promise.all(missing.map((node) => absenceOf(node, this.#agentOf(record!, node), signal)));
   }
 
   /** Notes that the agents were ended; everything stays on the machines. */

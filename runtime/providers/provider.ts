@@ -5,6 +5,8 @@ export interface Provider {
   readonly name: string;
   /** How long a client that had a connection goes on trying to have one again. */
   readonly patienceMs?: number;
+  /** What a person can do about an agent of another version that is used, in words. */
+  readonly otherVersionHint: string;
   /** Connects to the head's agent. With `start`, an agent that is not running is started. */
   connect(options: ConnectOptions): Promise<AgentLink>;
   /** Resolves when an agent that was told to end is gone, or after a bound. */

@@ -30,24 +30,26 @@ async function main(folder: string): Promise<SetupAnswer> {
   process.umask(0o077);
   const input = new Input(process.stdin);
   const request = JSON.parse((await input.line()).toString("utf8")) as SetupRequest;
-  if (request.survey) return { ok: true, restarts: false, missing: await survey(request.survey) };
+  if (request.survey) return { ok: true, missing: await survey(request.survey) };
   claim(dirname(folder));
   claim(folder);
   if (request.build) await install(folder, request.build, input);
   if (request.server) await installServer(folder, request.server, input);
   if (request.cluster) writeWhole(join(folder, "cluster.json"), JSON.stringify(request.cluster));
-  const { node, autostopMs } = request;
+  const { node, autostop } = request;
   const hasOther = [
     request.build !== undefined,
     node !== undefined && replace(join(folder, "node.json"), JSON.stringify(node)),
-    autostopMs !== undefined && replace(join(folder, "autostop"), String(autostopMs)),
+    autostop !== undefined && replace(join(folder, "autostop"), String(autostop.ms)),
   ].includes(true);
-  const restarts = (hasOther && (await tellChanged(folder))) || request.placed?.restarts === true;
-  if (!request.start) return { ok: true, restarts };
+  // Behind what was said: who dies in between says it again.
+  if (autostop) writeWhole(join(folder, "autostop-said"), String(autostop.saidAtMs));
+  const ending = (hasOther ? await tellChanged(folder) : undefined) ?? request.placed?.ending;
+  if (!request.start) return { ok: true, ending };
   if (!existsSync(join(folder, "node.json")))
     throw new SetupFailure("node.install-failed", "It is not known what this node is in its cluster.");
   const changed = hasOther || request.placed !== undefined;
-  return { ok: true, restarts, agent: await startAgent(folder, request.start, { changed, restarts }) };
+  return { ok: true, ending, agent: await startAgent(folder, request.start, { changed, ending }) };
 }
 
 /** Makes a folder and marks it as Farcall's, so that what removes it later can tell. */

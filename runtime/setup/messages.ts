@@ -16,13 +16,13 @@ export interface SetupRequest {
   node?: object;
   /** The server of the queue, for a node that is a seat; its bytes follow those of the build. Known again by `mark`. */
   server?: SetupFile & { mark: string };
-  /** After how many milliseconds without work the agent is to end; 0 for never. Without, that stays what it was. */
-  autostopMs?: number;
+  /** After how many milliseconds without work the agent is to end, 0 for never, and when that was said. */
+  autostop?: { ms: number; saidAtMs: number };
   /**
    * Something of this was put in place a moment ago, so that an agent that is coming up is an old one, unless the one
-   * there was restarts for it.
+   * there was, of the token `ending`, ends for it and is started again.
    */
-  placed?: { restarts: boolean };
+  placed?: { ending?: string | undefined };
   /** Starts the agent unless it runs. */
   start?: {
     linger: boolean;
@@ -50,7 +50,7 @@ export interface SetupFile {
 }
 
 export type SetupAnswer =
-  | { ok: true; restarts: boolean; agent?: AgentAddress; missing?: SetupTarget[] }
+  | { ok: true; ending?: string | undefined; agent?: AgentAddress; missing?: SetupTarget[] }
   | { ok: false; code: string; message: string };
 
 export interface AgentAddress {

@@ -21,13 +21,13 @@ export async function answering(folder: string): Promise<AgentAddress | undefine
 }
 
 /**
- * Tells the agent, if one runs, that what it reads at its start has changed, and resolves when it goes by that. True
- * when it ends, to come up anew as what was put in place.
+ * Tells the agent, if one runs, that what it reads at its start has changed, and resolves when it goes by that: with its
+ * token when it ends, to come up anew as what was put in place.
  */
-export async function tellChanged(folder: string): Promise<boolean> {
+export async function tellChanged(folder: string): Promise<string | undefined> {
   const address = readAddress(folder);
-  if (!address) return false;
-  const { promise, resolve, reject } = Promise.withResolvers<boolean>();
+  if (!address) return undefined;
+  const { promise, resolve, reject } = Promise.withResolvers<string | undefined>();
   const request = httpRequest(
     {
       socketPath: address.socket,
@@ -40,14 +40,14 @@ export async function tellChanged(folder: string): Promise<boolean> {
       let said = "";
       response.setEncoding("utf8").on("data", (text: string) => (said += text));
       response.on("error", reject).on("end", () => {
-        if (response.statusCode !== 500) resolve(response.statusCode === 202);
+        if (response.statusCode !== 500) resolve(response.statusCode === 202 ? address.token : undefined);
         else reject(new SetupFailure("agent.start-failed", said));
       });
     },
   );
   request.on("timeout", () => request.destroy());
   // Nobody is there any more, or does not answer: whoever comes next reads what has changed.
-  request.on("error", () => resolve(false));
+  request.on("error", () => resolve(undefined));
   request.end();
   return promise;
 }

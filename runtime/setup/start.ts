@@ -44,17 +44,16 @@ rm -f "$dir/supervisor.pid"
 export async function startAgent(
   folder: string,
   start: NonNullable<SetupRequest["start"]>,
-  { changed, restarts }: { changed: boolean; restarts: boolean },
+  { changed, ending }: { changed: boolean; ending: string | undefined },
 ): Promise<AgentAddress> {
-  const nextBuild = readFileSync(join(folder, "build"), "utf8");
-  // One that is about to end for another build still answers.
+  // One that is about to end still answers.
   const answeringAnew = async () => {
     const address = await answering(folder);
-    return restarts && address?.build !== nextBuild ? undefined : address;
+    return address?.token === ending ? undefined : address;
   };
   const running = await answeringAnew();
   if (running) return running;
-  if (changed && !restarts) end(processesOf(folder));
+  if (changed && ending === undefined) end(processesOf(folder));
   let why: string | undefined;
   const logFile = join(folder, "agent.log");
   const log = openSync(logFile, "a", 0o600);

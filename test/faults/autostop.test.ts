@@ -1,9 +1,11 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Cluster } from "farcall";
 import { expect, it } from "vitest";
 import { describeInLab } from "../lab/describeInLab.ts";
 import { TestFleet, kinds } from "../support/fleet.ts";
-import { until } from "../support/home.ts";
+import { TestHome, until } from "../support/home.ts";
 
 /** When agents of machines end by themselves. */
 describeInLab("agents of a cluster", (lab) => {
@@ -36,6 +38,42 @@ describeInLab("agents of a cluster", (lab) => {
     expect(await fleet.bringUp()).toMatchObject({ status: 0 });
     expect(await shown()).toMatch(/^stays up without work$/m);
   }, 120_000);
+
+  it("go by what was said last, by whoever has the cluster, also where they were away then", async () => {
+    await using fleet = await TestFleet.up({ lab: lab(), nodes: 2 });
+    await using other = await TestHome.create();
+    const hosts = fleet.machines.flatMap(({ name }) => ["--host", name]);
+    const byOwner = (...args: string[]) => fleet.cli(["up", "lab", ...args], { timeoutMs: 60_000 });
+    const byOther = (...args: string[]) => fleet.cli(["up", "lab", ...args], { timeoutMs: 60_000, home: other });
+    const minutes = async (at: number) => {
+      const { home, user } = fleet.machines[at]!;
+      return Number(await fleet.machines[at]!.do(`cat ${home}/.farcall-node/*/autostop`, { as: user })) / 60_000;
+    };
+    const all = async () => [await minutes(0), await minutes(1)];
+    const recorded = async (home: TestHome) => {
+      const { record } = JSON.parse(await readFile(join(home.path, "clusters/lab.json"), "utf8")) as {
+        record: { spec: { autostopMs: number } };
+      };
+      return record.spec.autostopMs / 60_000;
+    };
+
+    expect((await byOther(...hosts)).stderr).toMatch(/joining the cluster lab/);
+    expect(await all()).toEqual([10, 10]);
+    expect(await byOther("--autostop", "3h")).toMatchObject({ status: 0 });
+    expect(await byOwner()).toMatchObject({ status: 0 });
+    expect([await all(), await recorded(fleet.home)]).toEqual([[180, 180], 180]);
+    expect((await fleet.cli(["status", "lab"])).stdout).toMatch(/^ends after 3h 00m without work$/m);
+    expect(await byOwner("--autostop", "30m")).toMatchObject({ status: 0 });
+    expect(await byOther()).toMatchObject({ status: 0 });
+    expect([await all(), await recorded(other)]).toEqual([[30, 30], 30]);
+
+    await fleet.machines[1]!.kill();
+    expect((await byOther("--autostop", "2h")).stderr).toMatch(/lab is up: 1 of 2 nodes/);
+    await fleet.machines[1]!.boot();
+    expect(await minutes(1)).toBe(30);
+    expect(await byOwner()).toMatchObject({ status: 0 });
+    expect(await all()).toEqual([120, 120]);
+  }, 180_000);
 
   it("stay while the cluster is used through another node, with calls shorter than a look, and end together", async () => {
     await using fleet = await TestFleet.up({ lab: lab(), nodes: 2 });

@@ -11,7 +11,7 @@ import { dialWebSocket } from "../../runtime/transport/websocket.ts";
 import { describeInLab } from "../lab/describeInLab.ts";
 import { kinds, TestFleet } from "../support/fleet.ts";
 import { until } from "../support/home.ts";
-import { otherBuild } from "../support/otherBuild.ts";
+import { otherBuild, otherProtocol } from "../support/otherBuild.ts";
 
 /** Clients of two builds of Farcall that use the same cluster. */
 describeInLab("a cluster that is used by two builds", (lab) => {
@@ -67,6 +67,51 @@ describeInLab("a cluster that is used by two builds", (lab) => {
     const used = await by(other.folder, ["run", "--on", "lab", "functions.ts#square", "[5]"]);
     expect([used.stdout, used.stderr]).toEqual(["25\n", expect.not.stringMatching(/error/)]);
     expect(await builds()).toEqual(theirs);
+  }, 240_000);
+
+  it("has what the present build lets its nodes hear, though an earlier one began it", async () => {
+    const told = '"$JS.EVENT.ADVISORY.*.LEADER_ELECTED.>"';
+    // Between the subject of a node's answers and what else it may hear.
+    await using earlier = await otherBuild((text) => text.replace(/(\.>`,)"\$JS\.EVENT\.ADVISORY[^"]*",/, "$1"));
+    await using fleet = await TestFleet.prepare({ lab: lab(), nodes: 2 });
+    const hosts = fleet.machines.flatMap(({ name }) => ["--host", name]);
+    expect(await fleet.cli(["up", "lab", ...hosts], { build: earlier.folder, timeoutMs: 120_000 })).toMatchObject({
+      status: 0,
+    });
+    const [head] = fleet.machines;
+    const config = () => head!.do(`cat ${head!.home}/.farcall-node/*/broker/nats.conf`);
+    expect(await config()).not.toContain(told);
+    const brokers = () => head!.processes().filter(({ command }) => kinds.broker.test(command));
+    const [before] = brokers();
+    expect(await fleet.bringUp()).toMatchObject({ status: 0 });
+    await until(config, (text) => text.includes(told), 40_000);
+    expect(brokers().map(({ pid }) => pid)).toEqual([before!.pid]);
+  }, 240_000);
+
+  it("says what to do where they do not speak the same protocol, and does as it said", async () => {
+    await using other = await otherBuild(otherProtocol);
+    await using fleet = await TestFleet.up({ lab: lab(), nodes: 2 });
+    const theirs = (...args: string[]) => fleet.cli(args, { build: other.folder, timeoutMs: 120_000 });
+    const inputs = Array(2_000).fill(500).join("\n");
+    const map = ["map", "--on", "lab", "functions.ts#where", "--input", "-", "--detach"];
+    const id = (await fleet.cli(map, { input: inputs })).stdout.trim();
+    for (const command of ["status", "up", "stop"]) {
+      const { status, stderr } = await theirs(command, "lab");
+      expect([command, status]).toEqual([command, 2]);
+      expect(stderr).toMatch(/error agent\.version: .* runs are active/);
+      expect(stderr).toMatch(/`farcall up lab` .* `farcall stop lab --force`/);
+    }
+    expect(await theirs("stop", "lab", "--force")).toMatchObject({ status: 0, stderr: "lab is stopped.\n" });
+    expect(fleet.farcallProcesses()).toEqual([]);
+    // The map goes on with whoever comes next.
+    expect(await theirs("up", "lab")).toMatchObject({ status: 0 });
+    expect((await theirs("runs", "--on", "lab")).stdout).toMatch(new RegExp(`${id}.*running`));
+    expect(await theirs("cancel", "--on", "lab", id)).toMatchObject({ status: 0 });
+    await until(
+      () => fleet.cli(["up", "lab"], { timeoutMs: 60_000 }),
+      ({ status }) => status === 0,
+      60_000,
+    );
   }, 240_000);
 
   it("makes room with all of its nodes or with none, whichever is asked", async () => {

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeInLab } from "../lab/describeInLab.ts";
 import type { Machine } from "../lab/machine.ts";
-import { TestFleet } from "../support/fleet.ts";
+import { kinds, TestFleet } from "../support/fleet.ts";
 import { TestHome, until } from "../support/home.ts";
 
 /** Machines that do not get through to the queue work through clients, while there are some. */
@@ -21,6 +21,65 @@ async function listening(at: Machine): Promise<string[]> {
     .map(([, local]) => local!)
     .sort();
 }
+
+describeInLab("machines whose traffic goes through clients", (lab) => {
+  it("work by themselves once they get through, when nobody would miss them, and others are relayed on", async () => {
+    await using fleet = await TestFleet.prepare({ lab: lab(), nodes: 3, machine });
+    const [head, opened, apart] = fleet.machines as [Machine, Machine, Machine];
+    for (const each of [opened, apart]) await each.block(head.address);
+    await opened.block(apart.address);
+    const nodesThere = async () => {
+      const { stdout } = await fleet.cli(["status", "lab", "--json"]);
+      return (JSON.parse(stdout) as { nodes: { number: number }[] }).nodes.map(({ number }) => number);
+    };
+    expect(await fleet.bringUp("--relay")).toMatchObject({ status: 0 });
+
+    // Busy with a map, by way of this process.
+    const cluster = fleet.open();
+    const module = await cluster.import<{ where(ms: number): Promise<string> }>(fleet.functionsFile, {
+      env: { replicas: 3 },
+    });
+    const map = module.where.map(Array(150).fill(200) as number[]);
+    await map.accepted;
+    const agentOf = (each: Machine) => each.processes().find(({ command }) => kinds.agent.test(command))?.hostPid;
+    await until(
+      async () => (await cluster.runs.open(map.id)).record,
+      ({ done, replicas }) => done > 10 && replicas === 3,
+      30_000,
+    );
+    const before = agentOf(opened);
+    await opened.allow(head.address);
+    const up = await fleet.bringUp();
+    expect(up.stderr).toMatch(new RegExp(`^${opened.name} gets through to the queue by itself now$`, "m"));
+    expect(up.stderr).toMatch(new RegExp(`^${apart.name} does not get through to ${head.name}: it works while`, "m"));
+    expect(up.stderr).toMatch(/lab is up: 3 nodes/);
+    expect(agentOf(opened)).toBe(before);
+    const where = new Set(await map.toArray());
+    expect(where).toEqual(new Set([head.name, opened.name, apart.name]));
+
+    // Who has used it a moment ago may go on to; when that client goes, so does the old way.
+    cluster.close();
+    await until(
+      () => agentOf(opened),
+      (pid) => pid !== undefined && pid !== before,
+      30_000,
+    );
+    await until(nodesThere, (there) => String(there) === "1,2", 30_000);
+    const { stdout } = await fleet.cli(["status", "lab"]);
+    expect(stdout.match(/^node \d+ is .*$/gm)).toEqual([
+      "node 3 is relayed and away: no client that carries its traffic is connected",
+    ]);
+
+    // One that nobody carries at the moment cannot be missed.
+    const cutOff = agentOf(apart);
+    await apart.allow(head.address);
+    expect((await fleet.bringUp()).stderr).toMatch(new RegExp(`^${apart.name} gets through`, "m"));
+    expect(agentOf(apart)).not.toBe(cutOff);
+    expect(await nodesThere()).toEqual([1, 2, 3]);
+    expect(await fleet.cli(["down", "lab"])).toMatchObject({ status: 0 });
+    expect(fleet.farcallProcesses()).toEqual([]);
+  }, 240_000);
+});
 
 describeInLab("a machine whose traffic goes through clients", (lab) => {
   let fleet: TestFleet;
@@ -60,6 +119,25 @@ describeInLab("a machine whose traffic goes through clients", (lab) => {
     await cluster.upIfNot();
     await until(nodesThere, (there) => there.length === 4, 20_000);
     expect((await fleet.cli(["status", "lab"])).stdout).toMatch(/node 4 is relayed while a client is connected/);
+  }, 120_000);
+
+  it("is not taken for one that is dead, or whose agent is", async () => {
+    await until(nodesThere, (there) => there.length === 3, 20_000);
+    const away = async () => {
+      const [lines, json] = await Promise.all([fleet.cli(["status", "lab"]), fleet.cli(["status", "lab", "--json"])]);
+      const found = JSON.parse(json.stdout) as { away: { number: number; why: string }[] };
+      return [/^node 4 is relayed and away: (.*)$/m.exec(lines.stdout)?.[1], ...found.away.map(({ why }) => why)];
+    };
+    expect(await away()).toEqual(["no client that carries its traffic is connected", "uncarried"]);
+    apart.signal(/supervise\.sh/, "SIGKILL");
+    apart.signal(kinds.agent, "SIGKILL");
+    expect(await away()).toEqual(["no agent answers there. `farcall up lab` starts it", "silent"]);
+    await apart.kill();
+    expect(await away()).toEqual([expect.stringMatching(/^it cannot be reached\. .*m4/), "unreachable"]);
+    await apart.boot();
+    for (const seat of fleet.machines.slice(0, 3)) await apart.block(seat.address);
+    expect(await fleet.bringUp()).toMatchObject({ status: 0 });
+    expect(await nodesThere()).toEqual([1, 2, 3, 4]);
   }, 120_000);
 
   it("works on maps, with several clients at once and when the one that carried is killed", async () => {

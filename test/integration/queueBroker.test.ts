@@ -2,6 +2,8 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import { X509Certificate } from "node:crypto";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { connect, nkeyAuthenticator } from "@nats-io/transport-node";
@@ -123,6 +125,42 @@ describe("a seat with certificates and users", () => {
       expect(await answer).toBe("here");
     } finally {
       await Promise.all([connection.close(), owning.close()]);
+    }
+  });
+
+  test("of an earlier build's configuration tells an agent of new leaders from when it has the present one", async () => {
+    const config = join(seat.folder, "nats.conf");
+    const present = readFileSync(config, "utf8");
+    writeFileSync(config, present.replaceAll('"$JS.EVENT.ADVISORY.*.LEADER_ELECTED.>"', '"of-an-earlier-build"'));
+    process.kill(seat.broker.pid!, "SIGHUP");
+    const raw = await connect({
+      servers: asAgent.servers as string[],
+      tls: node,
+      authenticator: nkeyAuthenticator(new TextEncoder().encode(agent.seed)),
+    });
+    const isRefused = () =>
+      new Promise<boolean>((resolve) => {
+        raw.subscribe("$JS.EVENT.ADVISORY.*.LEADER_ELECTED.>", { callback: (error) => resolve(error !== null) });
+        void raw.flush().then(() => resolve(false));
+      });
+    await expect.poll(isRefused).toBe(true);
+    const [connection, owning] = await Promise.all([Connection.open(asAgent), Connection.open(asOwner)]);
+    const heard: string[] = [];
+    connection.onLeader((consumer) => void heard.push(consumer));
+    const elect = async (consumer: string) => {
+      owning.nats.publish(`$JS.EVENT.ADVISORY.CONSUMER.LEADER_ELECTED.RES.${consumer}`);
+      await owning.nats.flush();
+      await sleep(200);
+      return heard;
+    };
+    try {
+      expect(await elect("early")).toEqual([]);
+      // As its agent does when it starts, and when its node is told of a change.
+      seat.broker.reload(seat.seat);
+      await expect.poll(isRefused).toBe(false);
+      await expect.poll(() => elect("late"), { timeout: longMs }).toContain("late");
+    } finally {
+      await Promise.all([connection.close(), owning.close(), raw.close()]);
     }
   });
 });

@@ -1,10 +1,11 @@
 import { describe, expect, it } from "vitest";
+import { Absences } from "../../extension/clusters/absences.ts";
 import { conditionOf, isWorthLooking, type Known, offersOf, pauseAfter } from "../../extension/clusters/condition.ts";
 import { chosenHosts, typedHosts } from "../../extension/clusters/hosts.ts";
 import { nodesOf } from "../../extension/clusters/nodes.ts";
 import { clusterView } from "../../extension/panels/clusterView.ts";
 import type { ClusterRecord } from "../../runtime/cluster/registry.ts";
-import type { AgentStatus, NodeStatus } from "../../runtime/index.ts";
+import type { Absence, AgentStatus, Cluster, NodeStatus } from "../../runtime/index.ts";
 import { clusterRecord } from "../support/clusterRecord.ts";
 
 /** How clusters are shown in the editor, out of what is known of them. */
@@ -131,16 +132,53 @@ describe("the nodes of a cluster", () => {
   });
 
   it("stand in the panel with their load and their replicas", () => {
-    const shown = clusterView({ ...known({ status: status(2) }), runs: [], envs: [], usdPerHour: 0 });
+    const shown = clusterView({ ...known({ status: status(2) }), absences: [], runs: [], envs: [], usdPerHour: 0 });
     expect(shown).toMatchObject({ condition: "up", problem: "", sinceMs: 7, warnings: ["hot"] });
     expect(shown.offers).toEqual(["stop", "shutDown", "terminal", "log"]);
     expect(shown.nodes.map(({ load, replicas }) => [load, replicas.length])).toEqual([
       [null, 0],
       [{ cpuShare: 0.5, usedMiB: 4_000 }, 1],
     ]);
-    const away = clusterView({ ...known({ error: "no route" }), runs: [], envs: [], usdPerHour: 0 });
+    const away = clusterView({ ...known({ error: "no route" }), absences: [], runs: [], envs: [], usdPerHour: 0 });
     expect(away).toMatchObject({ condition: "unreachable", problem: "no route", sinceMs: 5 });
     expect(away.offers).toEqual(["start", "stop", "shutDown", "terminal", "log"]);
+  });
+});
+
+describe("nodes that are not heard of", () => {
+  const uncarried = { number: 1, why: "uncarried", problem: "" } as const;
+
+  it("say why, once that is known", () => {
+    const away = (absences: Absence[]) =>
+      nodesOf({ record: record(), status: status(2), absences }).map((node) => node.away);
+    expect(away([])).toEqual([undefined, undefined]);
+    // What was said of a node that is heard again is over.
+    expect(away([uncarried, { ...uncarried, number: 2 }])).toEqual(["uncarried", undefined]);
+  });
+
+  it("are asked about once, and again when they are others or after a pause", async () => {
+    const asked: number[][] = [];
+    const found: Absence[][] = [];
+    const cluster = {
+      name: "lab",
+      absences: ({ nodes }: AgentStatus) => {
+        asked.push(nodes.map(({ number }) => number));
+        return Promise.resolve([{ ...uncarried, code: "ssh.auth" }]);
+      },
+    } as unknown as Cluster;
+    const absences = new Absences((all) => found.push(all));
+    const look = async (...heard: number[]) => {
+      absences.look(cluster, status(...heard), [1, 2, 3]);
+      await new Promise((resolve) => setImmediate(resolve));
+    };
+    await look(2, 3);
+    await look(2, 3);
+    expect([asked, found.length]).toEqual([[[2, 3]], 1]);
+    await look(3);
+    expect(asked).toEqual([[2, 3], [3]]);
+    await look(1, 2, 3);
+    await look(1, 2, 3);
+    expect([asked.length, found.slice(2)]).toEqual([2, [[]]]);
   });
 });
 

@@ -27,6 +27,11 @@ describe("the remedy of an error", () => {
     });
   });
 
+  it("takes nothing away from machines", () => {
+    const error = new FarcallError("agent.version", "No.");
+    expect(remedyOf(error, { cluster: "lab" })).toEqual({ kind: "start", cluster: "lab" });
+  });
+
   it("is to try again what a connection broke, where that can be done", () => {
     const lost = new FarcallError("connection.lost", "Gone.");
     const retry = () => undefined;

@@ -27,6 +27,14 @@ describe("the page of a cluster", () => {
     expect(panel.strayRequests).toEqual([]);
   });
 
+  it("says whom it helps, and who helps it", async () => {
+    await using panel = await lab.open("cluster");
+    await panel.send(start, cluster({ helps: ["local", "big"], helpedBy: ["far"] }));
+    await expect
+      .poll(async () => (await panel.page.locator(".facts").innerText()).replaceAll("\n", " "))
+      .toContain("Replicas 4 Helps local, big Helped by far Cost");
+  });
+
   it("draws how busy each node has been, and says it in words", async () => {
     await using panel = await lab.open("cluster");
     await panel.send(start, cluster(), metrics(1), metrics(2));
@@ -74,6 +82,17 @@ describe("the page of a cluster", () => {
     await panel.page.getByText("The disk of m1 is nearly full.").waitFor();
     await panel.page.getByText("not heard of").waitFor();
     expect(await panel.count(".state .codicon-warning")).toBe(1);
+    const words = {
+      unreachable: "unreachable",
+      silent: "its agent does not run",
+      uncarried: "relayed, and no client carries its traffic",
+      "cut-off": "does not get through to the queue",
+    } as const;
+    for (const [why, text] of Object.entries(words)) {
+      const away = why as keyof typeof words;
+      await panel.send(cluster({ nodes: [clusterNode(1), clusterNode(2, { load: null, away, replicas: [] })] }));
+      await panel.page.getByText(text, { exact: true }).waitFor();
+    }
     await panel.send(cluster({ condition: "unreachable", problem: "m1 took no login within 20 s.", nodes: [] }));
     await panel.page.getByText("m1 took no login within 20 s.").waitFor();
     await panel.page.getByText("Unreachable", { exact: true }).first().waitFor();

@@ -25,6 +25,8 @@ export function run(change: Partial<RunHeader> = {}, canRepeat = true): ToPage {
       kind: "map",
       label: "src/words.ts#wordCounts",
       cluster: "local",
+      home: null,
+      guests: [],
       env: "default",
       state: "done",
       createdAtMs: Date.UTC(2026, 10, 1, 12, 0, 0),
@@ -181,6 +183,7 @@ export const callForm: LaunchForm = {
   env: "default",
   clusters: ["local", "lab"],
   cluster: "local",
+  guests: [],
   map: { replicas: "", concurrency: "", retries: "", timeoutSeconds: "", onError: "collect" },
   source: { kind: "file", text: "" },
 };
@@ -212,6 +215,7 @@ export function clusterNode(number: number, change: Partial<ClusterNode> = {}): 
     cpus: 4,
     memoryMiB: 8_192,
     load: { cpuShare: 0.25, usedMiB: 2_048 },
+    away: null,
     replicas: [
       { id: number * 2, pid: 4_000 + number, env: "default", bundle: "0123456789abcdef", active: 1, residentMiB: 64 },
       {
@@ -237,6 +241,8 @@ export function cluster(change: Partial<ClusterView> = {}): ToPage {
       usdPerHour: 0,
       sinceMs: Date.now() - 65_000,
       nodes: [clusterNode(1), clusterNode(2)],
+      helps: [],
+      helpedBy: [],
       warnings: [],
       offers: ["stop", "shutDown", "terminal", "log"],
       ...change,

@@ -20,7 +20,7 @@ interface NodeProps {
 }
 
 export function Node({ node, isUp, metrics }: NodeProps) {
-  const { number, host, load } = node;
+  const { number, host, load, away } = node;
   const name = shown(host, 200);
   const act = (what: "terminal" | "log") => post({ type: "clusterAct", act: what, node: number });
   return (
@@ -31,7 +31,7 @@ export function Node({ node, isUp, metrics }: NodeProps) {
         {load === null && isUp && (
           <span class="state">
             <Icon name="warning" tone="warning" />
-            {t("not heard of")}
+            {awayText(away)}
           </span>
         )}
         <span class="actions">
@@ -51,6 +51,21 @@ export function Node({ node, isUp, metrics }: NodeProps) {
       )}
     </li>
   );
+}
+
+function awayText(why: ClusterNode["away"]): string {
+  switch (why) {
+    case "unreachable":
+      return t("unreachable");
+    case "silent":
+      return t("its agent does not run");
+    case "uncarried":
+      return t("relayed, and no client carries its traffic");
+    case "cut-off":
+      return t("does not get through to the queue");
+    case null:
+      return t("not heard of");
+  }
 }
 
 function Charts({ node, metrics }: { node: ClusterNode; metrics: ClusterMetrics }) {

@@ -13,6 +13,8 @@ const clusterNodeSchema = v.object({
   memoryMiB: v.nullable(v.number()),
   /** Null while the node is not heard of. */
   load: v.nullable(v.object({ cpuShare: v.number(), usedMiB: v.number() })),
+  /** Why it is not heard of, as far as that is known. */
+  away: v.nullable(v.picklist(["unreachable", "silent", "uncarried", "cut-off"])),
   replicas: v.array(
     v.object({ id: count, pid: count, env: shortText, bundle: shortText, active: count, residentMiB: v.number() }),
   ),
@@ -28,6 +30,9 @@ export const clusterViewSchema = v.object({
   /** When it came to be as it is; null when that is not known. */
   sinceMs: v.nullable(v.number()),
   nodes: v.array(clusterNodeSchema),
+  /** Clusters whose maps it works on now, and those that work on its own. */
+  helps: v.array(shortText),
+  helpedBy: v.array(shortText),
   warnings: v.array(text),
   /** What can be done with it now. */
   offers: v.array(v.picklist(["start", "stop", "shutDown", "terminal", "log"])),

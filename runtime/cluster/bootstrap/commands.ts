@@ -65,6 +65,7 @@ for each in "$root"/*/cluster.json; do
 done
 say build "$(cat "$dir/build" 2>/dev/null)"
 say server "$(cat "$dir/broker/server" 2>/dev/null)"
+say autostop "$(cat "$dir/autostop" 2>/dev/null) $(cat "$dir/autostop-said" 2>/dev/null)"
 echo farcall-end
 `);
 
@@ -132,15 +133,24 @@ echo farcall-log
 tail -c 2000000 "$dir/agent.log" 2>/dev/null
 `);
 
-/** Asks the agent to end, by a signal. Input: the id. */
+/** Has the agent end, and then a server of the queue, which it would start again. By signals. Input: the id. */
 export const endCommand = script(`${begin}
-for name in supervisor agent; do
+end_() {
+  kill "$1" 2>/dev/null || return
+  tries=0
+  while kill -0 "$1" 2>/dev/null && [ $tries -lt 50 ]; do
+    # Not everywhere does it take parts of a second.
+    sleep 0.2 2>/dev/null || sleep 1
+    tries=$((tries + 1))
+  done
+}
+for name in supervisor agent broker/nats; do
   if [ ! -r "$dir/$name.pid" ]; then continue; fi
   # Its status is that of a failure where no newline ends the file.
   read -r pid <"$dir/$name.pid"
   case "$pid" in
     ""|*[!0-9]*) ;;
-    *) if grep -q "$dir" "/proc/$pid/cmdline" 2>/dev/null; then kill "$pid" 2>/dev/null; fi;;
+    *) if grep -q "$dir" "/proc/$pid/cmdline" 2>/dev/null; then end_ "$pid"; fi;;
   esac
 done
 `);

@@ -1,6 +1,7 @@
 import type { AgentAddress, SetupTarget } from "../../setup/messages.ts";
 import { FarcallError } from "../../spec/errors.ts";
 import type { SshConnection } from "../../transport/ssh/connection.ts";
+import type { Autostop } from "../autostop.ts";
 import type { ClusterRecord, NodeRecord } from "../registry.ts";
 import type { NodeFile } from "../../spec/nodeFile.ts";
 import { nodeBuild } from "./build.ts";
@@ -18,8 +19,8 @@ export interface BootstrapOptions {
   onTouch?: (() => void) | undefined;
   /** What the node is to know of its place in the cluster; undefined to leave that as it is. */
   nodeFile: NodeFile | undefined;
-  /** After how long without work its agent is to end, 0 for never; undefined to leave that as it is. */
-  autostopMs: number | undefined;
+  /** After how long without work its agent is to end, unless it was told something later. */
+  autostop: Autostop;
   /** Others wait for what this node is told: it is told before any agent is started. */
   isAwaited: boolean;
   /** Where it has to get through to. */
@@ -39,7 +40,7 @@ export class Bootstrap {
   readonly #options: BootstrapOptions;
   #nodePath: string | undefined;
   #wanted: Placing | undefined;
-  #placed: { restarts: boolean } | undefined;
+  #placed: NonNullable<Placing["placed"]> | undefined;
 
   constructor(record: ClusterRecord, node: NodeRecord, found: Probe, options: BootstrapOptions) {
     this.#record = record;
@@ -53,8 +54,8 @@ export class Bootstrap {
     const nodePath = await this.#ensureNode(connection);
     const placing = await this.#placing();
     if (!placing.build && !placing.server && !this.#options.isAwaited) return;
-    const { restarts } = await setUp(connection, placing, this.#setupOptions(nodePath));
-    this.#placed = { restarts };
+    const { ending } = await setUp(connection, placing, this.#setupOptions(nodePath));
+    this.#placed = { ending };
   }
 
   async start(connection: SshConnection): Promise<Bootstrapped> {
@@ -84,7 +85,7 @@ export class Bootstrap {
   /** What the machine is to be given. */
   async #placing(): Promise<Placing> {
     if (this.#wanted) return this.#wanted;
-    const { cacheFolder, signal, onProgress, onTouch, nodeFile, autostopMs } = this.#options;
+    const { cacheFolder, signal, onProgress, onTouch, nodeFile, autostop } = this.#options;
     const { id, name, createdAtMs, spec } = this.#record;
     onTouch?.();
     const { hash, files } = nodeBuild();
@@ -92,11 +93,13 @@ export class Bootstrap {
     const server = nodeFile?.seat && (await serverFor(this.#found, { cacheFolder, signal, onProgress }));
     if (withBuild || server) onProgress(`${this.#node.host}: sending the agent`);
     const { number, relay } = this.#node;
+    const known = this.#found.autostop;
+    const isLater = !known || known.saidAtMs < autostop.saidAtMs;
     return (this.#wanted = {
       ...(withBuild ? { build: files } : {}),
       ...(nodeFile ? { node: nodeFile, cluster: { id, name, createdAtMs, hosts: spec.hosts, number, relay } } : {}),
       ...(server ? { server } : {}),
-      ...(autostopMs === undefined ? {} : { autostopMs }),
+      ...(isLater ? { autostop } : {}),
     });
   }
 }

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { FarcallError } from "../../spec/errors.ts";
 import type { SshConnection } from "../../transport/ssh/connection.ts";
+import type { Autostop } from "../autostop.ts";
 import { type Relayed, relayedSchema } from "../registry.ts";
 import { nodeRoot, probeCommand } from "./commands.ts";
 
@@ -23,6 +24,8 @@ export interface Probe {
   build: string;
   /** Server of the queue that lies there, by the beginning of its SHA-256; empty for none. */
   server: string;
+  /** What the node of this cluster that is there was told; undefined where there is none. */
+  autostop: Autostop | undefined;
   /** Clusters that live there. */
   clusters: {
     id: string;
@@ -108,8 +111,15 @@ function check(host: string, said: Map<string, string[]>): Probe {
     }),
     build: /^[0-9a-f]{12}$/.test(one("build")) ? one("build") : "",
     server: /^[0-9a-f]{12}$/.test(one("server")) ? one("server") : "",
+    autostop: autostopIn(one("autostop")),
     clusters: (said.get("cluster") ?? []).flatMap(clusterOf),
   };
+}
+
+/** Earlier builds did not write when it was said. */
+function autostopIn(text: string): Autostop | undefined {
+  const [, ms, saidAtMs = 0] = /^(\d{1,15}) (\d{1,15})?$/.exec(text) ?? [];
+  return ms === undefined ? undefined : { ms: Number(ms), saidAtMs: Number(saidAtMs) };
 }
 
 function clusterOf(line: string): Probe["clusters"] {

@@ -23,14 +23,14 @@ export interface SetupOptions {
 }
 
 /**
- * Runs the set-up program on a machine: puts files in place, starts the agent, or both. `restarts` when an agent that ran
- * there ends to come up as what was put in place.
+ * Runs the set-up program on a machine: puts files in place, starts the agent, or both. `ending` is the token of an agent
+ * that ran there and ends, to come up as what was put in place.
  */
 export async function setUp(
   connection: SshConnection,
   request: Placing,
   options: SetupOptions,
-): Promise<{ agent?: AgentAddress; restarts: boolean }> {
+): Promise<{ agent?: AgentAddress; ending?: string | undefined }> {
   return ask(connection, request, options);
 }
 

@@ -22,6 +22,7 @@ const defaultIdleMs = 10 * 60_000;
 
 export class LocalProvider implements Provider {
   readonly name = "local";
+  readonly otherVersionHint = "Wait until its runs are over, or end it with `farcall down local --force`.";
   readonly #folder: string;
   readonly #idleMs: number;
   readonly #agentFile = fileURLToPath(new URL("./agent.js", import.meta.url));

@@ -41,6 +41,7 @@ const longestRetryMs = 1_000;
 const lostAfterMs = 300;
 /** What a group of servers says when it has a leader again: of which stream, and of which consumer of it. */
 const leaderElected = "$JS.EVENT.ADVISORY.*.LEADER_ELECTED.>";
+const hearAgainMs = 10_000;
 /** How long a request is repeated before its caller is told that nothing answers. */
 const patienceMs = 60_000;
 
@@ -82,12 +83,7 @@ export class Connection {
     this.nats = nats;
     this.publisher = publisher;
     this.manager = manager;
-    nats.subscribe(leaderElected, {
-      // Seats of clusters that were made before do not let everybody hear it: then requests wait for their time.
-      callback: (error, message) => {
-        if (!error) this.#leaderElected(message.subject);
-      },
-    });
+    this.#hearLeaders();
     void this.#watch();
   }
 
@@ -166,6 +162,24 @@ export class Connection {
       const over = (): void => void this.#asked.delete(reject);
       ask().then(resolve, reject).then(over, over);
     });
+  }
+
+  /**
+   * Seats that an earlier build configured do not let everybody hear it. Until they are of this one, which this node may
+   * be before them, requests wait for their time.
+   */
+  #hearLeaders(): void {
+    this.nats.subscribe(leaderElected, {
+      callback: (error, message) => {
+        if (error) void this.#hearLeadersLater();
+        else this.#leaderElected(message.subject);
+      },
+    });
+  }
+
+  async #hearLeadersLater(): Promise<void> {
+    await this.pause(hearAgainMs);
+    if (!this.signal.aborted) this.#hearLeaders();
   }
 
   #leaderElected(subject: string): void {

@@ -2,6 +2,7 @@ import type { Duplex } from "node:stream";
 import type { Client, ClientChannel } from "ssh2";
 import { FarcallError } from "../../spec/errors.ts";
 import { setReferenced } from "../stream.ts";
+import { caughtUp } from "./asking.ts";
 import { type CommandOptions, type CommandResult, follow } from "./command.ts";
 import { defaultTimeoutMs, type Login, login, type SshOptions } from "./login.ts";
 import { Sessions } from "./sessions.ts";
@@ -120,7 +121,8 @@ export class SshConnection implements AsyncDisposable {
         options.signal,
       );
     } finally {
-      release();
+      // To sshd a session lasts until it has read of its end: the next one must not come with the same packet.
+      void caughtUp(this.#client, this.closed).then(release);
     }
   }
 
@@ -134,7 +136,10 @@ export class SshConnection implements AsyncDisposable {
       channel.on("exit", (code: number | null) => (status = code ?? 1));
       const ended = new Promise<number>((resolve) => channel.once("close", () => resolve(status)));
       const release = this.#hold();
-      void ended.then(release).then(leave);
+      void ended
+        .then(release)
+        .then(() => caughtUp(this.#client, this.closed))
+        .then(leave);
       return {
         stream: channel,
         ended,

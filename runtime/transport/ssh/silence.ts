@@ -1,6 +1,7 @@
 import type { Duplex } from "node:stream";
 import type { Client } from "ssh2";
 import { messageOf } from "../../spec/errors.ts";
+import { ask } from "./asking.ts";
 
 const everyMs = 4_000;
 /** So many unanswered in a row mean that the link is dead; counted, as this process may have slept in between. */
@@ -14,10 +15,7 @@ const missedBesideOthers = 2;
  */
 export type DoOthersAnswer = (signal: AbortSignal) => Promise<boolean>;
 
-/**
- * Notices when the other side is silent, and fails the client. ssh2's own way of doing that keeps the process alive;
- * what is asked here instead is to end a forwarding that there is not, which every server answers.
- */
+/** Notices when the other side is silent, and fails the client. */
 export class Silence {
   /** Asked once in a silence, when an answer is late. */
   doOthersAnswer: DoOthersAnswer | undefined;
@@ -51,7 +49,7 @@ export class Silence {
     if (this.#unanswered === 1) void this.#compare();
     this.#unanswered++;
     try {
-      this.#client.unforwardIn("127.0.0.1", 1, this.#hear);
+      ask(this.#client, this.#hear);
     } catch (error) {
       this.#fail(messageOf(error));
     }
