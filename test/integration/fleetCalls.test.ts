@@ -117,9 +117,11 @@ describeInLab("calls on a cluster of three machines", (lab) => {
     const module = await cluster.openModule(fleet.functionsFile, {
       env: { name: "third", replicas: 1, compute: { node: 3 } },
     });
-    module.call("where", [8_000], { run, detached: true }).catch(() => undefined);
+    const refusal = module.call("where", [8_000], { run, detached: true }).then(() => undefined, String);
     const record = async () => (await cluster.runs.open(run).catch(() => undefined))?.record;
-    await until(record, (found) => found?.state === "running", 30_000);
+    // The connection is lost later; before, a refusal says why nothing runs.
+    const begun = () => until(record, (found) => found?.state === "running", 30_000);
+    expect(await Promise.race([begun().then(() => "running"), refusal])).toBe("running");
     expect(fleet.machines[0]!.signal(kinds.agent, "SIGTERM")).toBe(1);
     await firstRoads.proxies[2]!.accept();
     await until(record, (found) => found?.state === "done", 40_000);
