@@ -13,6 +13,7 @@ export interface Remembered {
   source?: { kind: SourceKind; text: string };
   env?: string;
   cluster?: string;
+  guests?: readonly string[];
 }
 
 const keptArguments = 10;

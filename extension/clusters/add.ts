@@ -1,4 +1,5 @@
 import * as vscode from "vscode";
+import type { ClusterSpec } from "../../runtime/index.ts";
 import { checkName } from "../../runtime/spec/names.ts";
 import type { Farcall } from "../farcall.ts";
 import { tell } from "../failure.ts";
@@ -12,12 +13,16 @@ export async function addCluster(farcall: Farcall): Promise<void> {
   if (name === undefined) return;
   const hosts = await askHosts(await configuredHosts(farcall));
   if (hosts === undefined) return;
-  await bringUp(farcall, name, hosts);
+  // One machine has no others to get through to.
+  const relay = hosts.length > 1 ? await askRelay() : false;
+  if (relay === undefined) return;
+  await bringUp(farcall, { name, hosts, ...(relay ? { relay } : {}) });
 }
 
-async function bringUp(farcall: Farcall, name: string, hosts: string[]): Promise<void> {
+async function bringUp(farcall: Farcall, spec: ClusterSpec & { hosts: string[] }): Promise<void> {
+  const { name, hosts } = spec;
   try {
-    const cluster = await farcall.define({ name, hosts });
+    const cluster = await farcall.define(spec);
     const title = vscode.l10n.t("Adding the cluster {0}", name);
     await inView(farcall, name, title, (signal, onProgress) => cluster.up({ signal, onProgress }));
     void vscode.window.showInformationMessage(
@@ -29,7 +34,7 @@ async function bringUp(farcall: Farcall, name: string, hosts: string[]): Promise
     // Of what got no further than to be asked for, there is nothing to keep.
     await farcall.registered.look();
     if (farcall.registered.of(name).record === undefined) farcall.forget(name);
-    const action = { title: vscode.l10n.t("Try Again"), run: () => bringUp(farcall, name, hosts) };
+    const action = { title: vscode.l10n.t("Try Again"), run: () => bringUp(farcall, spec) };
     void tell(farcall, vscode.l10n.t("Cannot add the cluster {0}.", name), error, { cluster: name, action });
   } finally {
     farcall.live.refresh(name);
@@ -38,7 +43,7 @@ async function bringUp(farcall: Farcall, name: string, hosts: string[]): Promise
 
 function askName(farcall: Farcall): Thenable<string | undefined> {
   return vscode.window.showInputBox({
-    title: vscode.l10n.t("Add Cluster of Your Machines (1/2)"),
+    title: vscode.l10n.t("Add Cluster of Your Machines (1/3)"),
     prompt: vscode.l10n.t("A name for the cluster, such as lab"),
     ignoreFocusOut: true,
     validateInput: (text) => {
@@ -71,7 +76,7 @@ interface HostItem extends vscode.QuickPickItem {
 
 async function askHosts(configured: readonly string[]): Promise<string[] | undefined> {
   const pick = vscode.window.createQuickPick<HostItem>();
-  pick.title = vscode.l10n.t("Add Cluster of Your Machines (2/2)");
+  pick.title = vscode.l10n.t("Add Cluster of Your Machines (2/3)");
   pick.placeholder = vscode.l10n.t(
     "Machines: pick hosts of your ssh config, or type user@address, several with spaces",
   );
@@ -110,4 +115,26 @@ async function askHosts(configured: readonly string[]): Promise<string[] | undef
   });
   pick.dispose();
   return answer;
+}
+
+/** Whether machines that do not get through to the others are used as well. */
+async function askRelay(): Promise<boolean | undefined> {
+  const choices = [
+    {
+      label: vscode.l10n.t("All machines get through to each other"),
+      detail: vscode.l10n.t("One that does not is named, and nothing is begun."),
+      relay: false,
+    },
+    {
+      label: vscode.l10n.t("Relay those that do not get through"),
+      detail: vscode.l10n.t("Their traffic goes through this computer, so they work while it is connected."),
+      relay: true,
+    },
+  ];
+  const picked = await vscode.window.showQuickPick(choices, {
+    title: vscode.l10n.t("Add Cluster of Your Machines (3/3)"),
+    placeHolder: vscode.l10n.t("Does every machine get through to the others?"),
+    ignoreFocusOut: true,
+  });
+  return picked?.relay;
 }

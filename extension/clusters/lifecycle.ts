@@ -1,6 +1,6 @@
 import * as vscode from "vscode";
 import { isAway } from "../../runtime/client/loss.ts";
-import { withSignal } from "../../runtime/client/withSignal.ts";
+import { withSignal } from "../../runtime/spec/withSignal.ts";
 import type { AgentStatus } from "../../runtime/index.ts";
 import type { Farcall } from "../farcall.ts";
 import { messageOf } from "../../runtime/spec/errors.ts";

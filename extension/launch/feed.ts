@@ -1,5 +1,6 @@
 import * as vscode from "vscode";
 import { isConnectionLoss } from "../../runtime/client/loss.ts";
+import { hasEnded } from "../../runtime/protocol/runState.ts";
 import type { Fed, FarcallError, Run, RunRecord } from "../../runtime/index.ts";
 import { tell } from "../failure.ts";
 import type { Farcall } from "../farcall.ts";
@@ -29,7 +30,7 @@ export function resumeUnfinished(farcall: Farcall, runs: readonly UnfinishedRun[
 export async function resumeRun(farcall: Farcall, what: UnfinishedRun): Promise<void> {
   const run = await openRun(farcall, what);
   await run.resume();
-  if (!isUnsent(run.record)) return;
+  if (!isUnsent(run.record) && !(await runsElsewhere(run))) return;
   if (!vscode.workspace.isTrusted) throw new Error(vscode.l10n.t("Nothing of this folder runs before you trust it."));
   await farcall.memory.unfinished.add(what);
   void resumeOne(farcall, what);
@@ -42,6 +43,7 @@ async function resumeOne(farcall: Farcall, what: UnfinishedRun): Promise<void> {
   try {
     // The window that sends them now may be closed before it has come to the end.
     while ((await sendRest(farcall, what)) === "busy") await untilInterrupted(farcall, what);
+    await carryWork(farcall, what);
     await farcall.memory.unfinished.remove(what.run);
   } catch (error) {
     // Not awaited: a notification may stand for hours, and resuming from it takes hold of the run again.
@@ -66,6 +68,18 @@ async function sendRest(farcall: Farcall, what: UnfinishedRun): Promise<Fed> {
     },
     { signal },
   );
+}
+
+/** Until a map has ended that other clusters work on as well: they do while this window is there. */
+async function carryWork(farcall: Farcall, what: UnfinishedRun): Promise<void> {
+  const run = await openRun(farcall, what);
+  if (hasEnded(run.record.state) || !(await runsElsewhere(run))) return;
+  await using _guests = await run.withGuests((line) => farcall.log.warn(`${what.run}: ${line}`));
+  for await (const { state } of run.watch({ signal: farcall.stopped })) if (hasEnded(state)) return;
+}
+
+async function runsElsewhere(run: Run): Promise<boolean> {
+  return run.record.kind === "map" && (await run.request()).guests !== undefined;
 }
 
 /** Tells why inputs are no longer sent. The run stays as it is: what the cluster has is worked on. */

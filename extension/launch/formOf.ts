@@ -47,6 +47,7 @@ export async function formOf(farcall: Farcall, mode: Mode, file: string, fn: Exp
     env: remembered.env !== undefined && envs.includes(remembered.env) ? remembered.env : "default",
     clusters,
     cluster: clusters.find((name) => name === remembered.cluster) ?? "local",
+    guests: (remembered.guests ?? []).filter((name) => clusters.includes(name)),
     map: remembered.map ?? {
       replicas: "",
       concurrency: "",

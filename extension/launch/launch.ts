@@ -31,6 +31,8 @@ export interface MapLaunch extends What {
   /** Folder that a relative input of an old record is meant from. */
   folder: string;
   options: MapOptions;
+  /** Names of other clusters that work on it as well. */
+  guests?: readonly string[];
 }
 
 /** Resolves when the call has begun, with the id of its run. Rejects when it could not begin. */
@@ -65,15 +67,24 @@ export function launchMap(farcall: Farcall, map: MapLaunch): Promise<string> {
   const run = newRunId();
   const unfinished = { run, cluster: map.cluster };
   const failed = vscode.l10n.t("Cannot map {0}.", map.export);
+  const { guests = [] } = map;
   return begun(farcall, map, { run, failed }, async (signal, report, onBegun) => {
     using source = await openSource(map.input, { cwd: map.folder, home: farcall.home, signal });
     const module = await openModule(farcall, map, signal, report);
     await module.find(map.export);
+    const on = await Promise.all(guests.map((name) => farcall.reach(name, signal)));
     await farcall.memory.unfinished.add(unfinished);
     using _held = holdFeed(run);
     if (signal.aborted) await farcall.memory.unfinished.remove(run);
     signal.throwIfAborted();
-    const running = module.map(map.export, source.values, { ...map.options, run, input: map.input });
+    const onWarning = (line: string) => {
+      farcall.log.warn(`${title(map)}: ${line}`);
+      if (!farcall.stopped.aborted) void vscode.window.showWarningMessage(`${map.export}: ${line}`);
+    };
+    const running = module.map(map.export, source.values, { ...map.options, run, input: map.input, on, onWarning });
+    const forget = async () => {
+      if (!farcall.stopped.aborted) await farcall.memory.unfinished.remove(run);
+    };
     const cancel = () => {
       // With the window goes the connection, but not the run.
       if (!farcall.stopped.aborted) running.cancel().catch(() => undefined);
@@ -83,7 +94,9 @@ export function launchMap(farcall: Farcall, map: MapLaunch): Promise<string> {
     show(farcall, map, run);
     try {
       await running.accepted;
-      if (!farcall.stopped.aborted) await farcall.memory.unfinished.remove(run);
+      // Other clusters work while a window brings it to them: the next one goes on with that.
+      if (guests.length > 0) void running.finished().then(forget, forget);
+      else await forget();
     } catch (error) {
       if (farcall.stopped.aborted) return;
       if (!(await isKnownToHaveEnded(farcall, map.cluster, run))) return void giveUp(farcall, unfinished, error);

@@ -25,6 +25,7 @@ export async function repeat(farcall: Farcall, cluster: string, run: string): Pr
     input: request.input,
     folder: folderOf(request.file),
     options: request.options ?? {},
+    guests: request.guests ?? [],
   });
 }
 

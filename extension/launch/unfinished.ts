@@ -1,14 +1,14 @@
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
-/** A map whose inputs are still being sent. What it is, the agent knows. */
+/** A map whose inputs are still being sent, or that clusters work on which need a window. What it is, the agent knows. */
 export interface UnfinishedRun {
   run: string;
   cluster: string;
 }
 
 /**
- * The maps of a workspace whose inputs are still being sent, for the next window that opens it. A file for each, as two
+ * The maps of a workspace that need a window, for the next one that opens it. A file for each, as two
  * windows on one workspace write over each other in the editor's own storage.
  */
 export class UnfinishedRuns {

@@ -8,6 +8,7 @@ export function clusterView(state: ClusterState): ClusterView {
   const { name, status, record, usdPerHour, error } = state;
   const condition = conditionOf(state);
   const offers = offersOf(name, condition);
+  const maps = status?.nodes.flatMap((node) => node.maps) ?? [];
   return {
     name,
     condition,
@@ -31,6 +32,8 @@ export function clusterView(state: ClusterState): ClusterView {
         residentMiB,
       })),
     })),
+    helps: [...new Set(maps.flatMap(({ home }) => home ?? []))],
+    helpedBy: [...new Set(maps.flatMap(({ guests = [] }) => guests.map((guest) => guest.cluster)))],
     warnings: status?.warnings ?? [],
     offers: [
       ...(offers.includes("startable") ? (["start"] as const) : []),

@@ -157,8 +157,8 @@ class LaunchPanel {
     if (this.#isLaunching) return;
     this.#isLaunching = true;
     try {
-      if (!this.#farcall.clusterNames.includes(entered.cluster))
-        throw new Error(vscode.l10n.t("There is no cluster {0}.", entered.cluster));
+      const gone = [entered.cluster, ...entered.guests].find((name) => !this.#farcall.clusterNames.includes(name));
+      if (gone !== undefined) throw new Error(vscode.l10n.t("There is no cluster {0}.", gone));
       const launch = this.#mode === "call" ? await this.#call(entered) : await this.#map(entered);
       if (launch) await this.#launch(launch, entered.cluster);
     } finally {
@@ -196,7 +196,7 @@ class LaunchPanel {
     return () => launchCall(this.#farcall, { cluster, env, file: this.#file, export: exportPath, args });
   }
 
-  async #map({ cluster, env, map, source }: Extract<ToExtension, { type: "submit" }>) {
+  async #map({ cluster, guests, env, map, source }: Extract<ToExtension, { type: "submit" }>) {
     const { exportPath } = this.#fn;
     const options = mapOptionsOf(map);
     // Refused now rather than when the run is to begin.
@@ -204,10 +204,10 @@ class LaunchPanel {
     if (count === 0 && countIsExact) throw new Error(vscode.l10n.t("There are no inputs to map."));
     const input = await this.#sources.input(source);
     const kept = source.text.length > keptTextChars ? {} : { source };
-    await this.#farcall.memory.remember(formKey(this.#file, exportPath), { map, env, cluster, ...kept });
+    await this.#farcall.memory.remember(formKey(this.#file, exportPath), { map, env, cluster, guests, ...kept });
     const folder = folderOf(this.#file);
-    return () =>
-      launchMap(this.#farcall, { cluster, env, file: this.#file, export: exportPath, input, folder, options });
+    const what = { cluster, guests, env, file: this.#file, export: exportPath };
+    return () => launchMap(this.#farcall, { ...what, input, folder, options });
   }
 }
 

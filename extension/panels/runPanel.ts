@@ -1,4 +1,5 @@
 import * as vscode from "vscode";
+import { doneByCluster } from "../../runtime/client/guests/doneByCluster.ts";
 import type { Run } from "../../runtime/index.ts";
 import { childrenOf, rootOf } from "./valueTree.ts";
 import type { ResultView, RunHeader } from "../../webview/messages/run.ts";
@@ -189,12 +190,16 @@ class RunPanel {
       replicas,
       costUsd,
       error,
+      home = null,
+      guests = [],
     } = record;
     const run: RunHeader = {
       id,
       kind,
       label,
       cluster: this.#cluster,
+      home,
+      guests: [...doneByCluster(guests)].map(([name, part]) => ({ cluster: name, done: part })),
       env,
       state: shownState(record, problem?.action !== "start"),
       createdAtMs,

@@ -23,6 +23,8 @@ export interface RunRequest {
   options?: MapOptions | undefined;
   /** Of a map, as `openInput` takes it; undefined when they came from a program. */
   input?: string | undefined;
+  /** Of a map: names of other clusters that work on it as well. */
+  guests?: string[] | undefined;
   /** Whether the function is a generator. Undefined when that is not known: the program then finds out. */
   generator?: boolean | undefined;
 }

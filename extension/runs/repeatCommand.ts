@@ -43,8 +43,8 @@ export function asCommand(request: RunRequest, { folder, windows = false }: Comm
   const shell = windows ? powerShell : posix;
   const word = (text: string) => (/^[A-Za-z0-9_/.:=+-]+$/.test(text) ? text : shell.quote(text));
   const target = shell.quote(`${safePath(pathFrom(folder, request.file))}#${request.export}`);
-  const { cluster = "local" } = request;
-  const env = [...(cluster === "local" ? [] : ["--on", word(cluster)]), ...envWords(request, shell, word)];
+  const on = [request.cluster ?? "local", ...(request.guests ?? [])].join(",");
+  const env = [...(on === "local" ? [] : ["--on", word(on)]), ...envWords(request, shell, word)];
   if (request.kind === "map") {
     const input = inputWord(request.input, folder);
     return ["farcall map", target, "--input", word(input), ...mapWords(request.options ?? {}), ...env].join(" ");

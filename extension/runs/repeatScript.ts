@@ -1,6 +1,6 @@
 import { isAbsolute } from "node:path";
 import { pathToFileURL } from "node:url";
-import type { EnvSpec, MapOptions } from "../../runtime/index.ts";
+import type { EnvSpec } from "../../runtime/index.ts";
 import { group, literal, member, propertyKey } from "./literal.ts";
 import type { RunRequest } from "./repeat.ts";
 import { inputsCode } from "./repeatInputs.ts";
@@ -37,7 +37,7 @@ export function asScript(request: RunRequest, { folder }: ScriptOptions): string
     ? `(await ${where}.import(${specifier}, ${options})) as unknown as ${staticType(types, first, rest)}`
     : `await ${where}.import<${types}>(${specifier}, ${options})`;
   const call = `remote${member(first)}${rest.map(member).join("")}`;
-  const body = inputs ? [...inputs.lines, ...mapLines(call, request.options ?? {})] : callLines(call, request);
+  const body = inputs ? [...inputs.lines, ...mapLines(call, request)] : callLines(call, request);
   return [
     ...imports,
     "",
@@ -126,8 +126,9 @@ function typeQuery(call: string): string {
     : `typeof ${call}`;
 }
 
-function mapLines(call: string, options: MapOptions): string[] {
-  const given = Object.entries(options).filter(([, value]) => value !== undefined);
+function mapLines(call: string, { options = {}, guests = [] }: RunRequest): string[] {
+  const on = guests.length === 0 ? [] : [["on", guests] as const];
+  const given = [...on, ...Object.entries(options).filter(([, value]) => value !== undefined)];
   const begin = given.length === 0 ? "inputs" : `inputs, ${literal(Object.fromEntries(given))}`;
   const print = `console.dir(outcome, ${shown});`;
   if (options.onError !== "collect") {

@@ -3,6 +3,7 @@ import type { RunRecord } from "../../runtime/index.ts";
 import type { Farcall } from "../farcall.ts";
 import { LiveTree } from "../liveTree.ts";
 import { agoText, countText, durationText } from "../words.ts";
+import { doneByCluster } from "../../runtime/client/guests/doneByCluster.ts";
 import { hasEnded } from "../../runtime/protocol/runState.ts";
 import { exportOf, shownState, stateIcon, stateText } from "./states.ts";
 
@@ -44,9 +45,11 @@ function runItem(item: RunItem, run: RunRecord, isUp: boolean): vscode.TreeItem 
   shown.id = `run:${item.cluster}:${run.id}`;
   shown.contextValue = `run ${run.kind} ${hasEnded(state) ? "ended" : "live"}`;
   shown.iconPath = stateIcon(run, state);
+  const where = [item.cluster, ...doneByCluster(run.guests ?? []).keys()].join(" + ");
   shown.description = [
     progressText(run, state),
-    ...(item.cluster === "local" ? [] : [item.cluster]),
+    ...(where === "local" ? [] : [where]),
+    ...(run.home === undefined ? [] : [vscode.l10n.t("helps {0}", run.home)]),
     agoText(run.createdAtMs),
   ].join(" · ");
   const tooltip = new vscode.MarkdownString();

@@ -87,7 +87,7 @@ export class ActiveMap {
     const feed = this.#feed;
     const { settled, errors } = await this.#host.queue.counts(this.run);
     const { done, failed } = feed?.unsettled ?? { done: 0, failed: 0 };
-    const lent = this.#host.lender.parts(this.run) ?? [];
+    const lent = this.#host.lender.working(this.run);
     return {
       done: settled + done,
       failed: errors + failed,

@@ -17,14 +17,14 @@ export interface MapFacts {
   stored: RunRecord | undefined;
   /** What other nodes of this cluster do of it. */
   elsewhere: readonly { active: number; replicas: number }[];
-  /** What other clusters do of it. */
-  guests: GuestPart[] | undefined;
+  /** What other clusters did and do of it. */
+  guests: GuestPart[];
 }
 
 export function mapRecord({ job, spec, counts, active, stored, elsewhere, guests }: MapFacts): RunRecord {
   const { feed } = active ?? {};
   const unsettled = feed?.unsettled ?? { done: 0, failed: 0 };
-  const others = active ? [...elsewhere, ...(guests ?? [])] : [];
+  const others = active ? [...elsewhere, ...guests] : [];
   const error = active?.error ?? errorOf(job);
   let state = stateOfJob[job.state];
   const starved = job.total === undefined && counts.pending + counts.leased === 0;
@@ -47,6 +47,6 @@ export function mapRecord({ job, spec, counts, active, stored, elsewhere, guests
     costUsd: 0,
     source: spec.module.source,
     bundle: spec.module.bundle.hash,
-    ...(guests ? { guests } : {}),
+    ...(guests.length > 0 ? { guests } : {}),
   };
 }

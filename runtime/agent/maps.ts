@@ -1,6 +1,7 @@
 import type { AgentMethods } from "../protocol/messages/agent.ts";
 import type { Params, Result } from "../protocol/messages/catalogue.ts";
 import type { MapSpec } from "../protocol/messages/maps.ts";
+import type { NodeMap } from "../protocol/messages/nodes.ts";
 import type { RunRecord } from "../protocol/messages/runs.ts";
 import { packCount } from "../protocol/pack.ts";
 import { hasEnded } from "../protocol/runState.ts";
@@ -80,10 +81,12 @@ export class Maps {
   }
 
   /** What this node works on. */
-  working(): { run: RunId; active: number; replicas: number }[] {
-    const own = [...this.#active].flatMap(([run, { feed }]) =>
-      feed && feed.replicas > 0 ? [{ run, active: feed.activeInputs, replicas: feed.replicas }] : [],
-    );
+  working(): NodeMap[] {
+    const own = [...this.#active].flatMap(([run, { feed }]) => {
+      const { replicas = 0, activeInputs: active = 0 } = feed ?? {};
+      const guests = this.lender.working(run);
+      return replicas + guests.length > 0 ? [{ run, active, replicas, ...(guests.length > 0 ? { guests } : {}) }] : [];
+    });
     return [...own, ...this.guests.working()];
   }
 
@@ -281,19 +284,21 @@ export class Maps {
       if (stored) return stored;
       throw runUnknown(run);
     }
+    const elsewhere = active ? this.#elsewhere(run) : [];
+    const lent = elsewhere.flatMap(({ guests = [] }) => guests);
     return mapRecord({
       job,
       spec: active?.spec ?? (JSON.parse(job.spec) as MapSpec),
       counts: await queue.counts(run),
       active,
       stored,
-      elsewhere: this.#elsewhere(run),
-      guests: this.lender.parts(run) ?? stored?.guests,
+      elsewhere,
+      guests: await this.lender.parts(run, lent),
     });
   }
 
   /** What other nodes of this cluster do of a map. */
-  #elsewhere(run: RunId): { active: number; replicas: number }[] {
+  #elsewhere(run: RunId): NodeMap[] {
     const others = this.#options.fleet?.elsewhere() ?? [];
     return others.flatMap(({ maps }) => maps.filter((each) => each.run === run));
   }

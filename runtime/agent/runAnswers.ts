@@ -75,6 +75,7 @@ export async function answerRequest(
       env: envSpecOf(spec.module.env),
       options: spec.options,
       ...(spec.input === undefined ? {} : { input: spec.input }),
+      ...(spec.guests === undefined ? {} : { guests: spec.guests }),
     };
     return { result: { request, args: false } };
   }

@@ -127,7 +127,7 @@ export async function mapCommand({ words, values, signal }: Invocation): Promise
     line.print(progress.summary(run.id));
     throw error;
   } finally {
-    await cluster.cluster.kept();
+    await Promise.all([cluster.cluster, ...on].map((each) => each.kept()));
   }
 }
 

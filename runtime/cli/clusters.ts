@@ -1,5 +1,5 @@
 import { toJson } from "../client/json.ts";
-import { withSignal } from "../client/withSignal.ts";
+import { withSignal } from "../spec/withSignal.ts";
 import { Cluster } from "../cluster/cluster.ts";
 import type { Absence } from "../cluster/absence.ts";
 import { type ClusterRecord, Registry } from "../cluster/registry.ts";
@@ -8,6 +8,7 @@ import { FarcallError } from "../spec/errors.ts";
 import { farcallHome } from "../spec/home.ts";
 import type { Invocation } from "./main.ts";
 import { asked, flag, noMore } from "./options.ts";
+import { sharingLines, some } from "./sharing.ts";
 import { count, duration, paint, table } from "./terminal.ts";
 
 /** `farcall clusters` and `status`: what there is. */
@@ -125,6 +126,7 @@ export async function statusCommand({ words, values, signal }: Invocation): Prom
       status.idleTimeoutMs === 0
         ? "stays up without work"
         : `ends after ${duration(status.idleTimeoutMs)} without work`,
+      ...sharingLines(status),
       ...status.warnings.map((warning) => paint("yellow", `warning: ${warning}`, "stdout")),
       "",
     ].join("\n"),
@@ -159,8 +161,4 @@ function awayLine({ name, nodes }: ClusterRecord, { number, why, problem }: Abse
     "cut-off": "its agent does not get through to the queue",
   };
   return `node ${number} is ${isRelayed ? "relayed and " : ""}away: ${reasons[why]}`;
-}
-
-function some(number: number, what: string): string {
-  return `${count(number)} ${what}${number === 1 ? "" : "s"}`;
 }

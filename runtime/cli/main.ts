@@ -124,7 +124,7 @@ const commands: Record<string, Command> = {
     options: { on: { type: "string" }, follow: { type: "boolean", short: "f" }, tail: { type: "string" } },
     help: [
       ["-f, --follow", "wait for more until the run has ended"],
-      ["--tail N", "of the lines there are only the newest N"],
+      ["--tail N", "of the lines there are only the newest N, of each cluster"],
       whereHelp[0]!,
     ],
     run: async (invocation) => (await import("./runs.ts")).logsCommand(invocation),

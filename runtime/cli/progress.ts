@@ -1,3 +1,4 @@
+import { doneByCluster } from "../client/guests/doneByCluster.ts";
 import type { RunRecord } from "../protocol/messages/runs.ts";
 import { count, duration, paint, rate, type StatusLine } from "./terminal.ts";
 
@@ -45,7 +46,7 @@ export class MapProgress implements Disposable {
       `in ${duration(elapsedMs)}`,
       ...(done > 0 ? [`${rate((done / elapsedMs) * 1_000)}/s`] : []),
     ];
-    const elsewhere = [...byCluster(record?.guests ?? [])].map(([name, part]) => `${count(part)} on ${name}`);
+    const elsewhere = [...doneByCluster(record?.guests ?? [])].map(([name, part]) => `${count(part)} on ${name}`);
     const where = elsewhere.length > 0 ? `, of them ${elsewhere.join(", ")}` : "";
     return `${parts.join(", ")}${where} ${paint("dim", `(run ${run})`)}`;
   }
@@ -87,12 +88,6 @@ export class MapProgress implements Disposable {
     else parts.push(state === "paused" ? "paused" : replicas === 1 ? "1 replica" : `${replicas} replicas`);
     return `${bar(done, total)}${parts.join(" · ")}`;
   }
-}
-
-function byCluster(guests: NonNullable<RunRecord["guests"]>): Map<string, number> {
-  const done = new Map<string, number>();
-  for (const part of guests) done.set(part.cluster, (done.get(part.cluster) ?? 0) + part.done);
-  return done;
 }
 
 const barWidth = 20;

@@ -1,13 +1,15 @@
 import { outcomeLine, toJson } from "../client/json.ts";
 import type { Run } from "../client/run.ts";
+import type { LogLine } from "../protocol/messages/logs.ts";
 import type { RunRecord } from "../protocol/messages/runs.ts";
 import { FarcallError } from "../spec/errors.ts";
+import { GuestParts } from "./guestParts.ts";
 import type { Invocation } from "./main.ts";
 import { clusterName, flag, noMore, openCluster, runArgument, text, whole } from "./options.ts";
 import { LineOutput } from "./output.ts";
 import { Reconnecting } from "./reconnecting.ts";
 import { reportError } from "./report.ts";
-import { count, duration, logLineText, sanitize, StatusLine, table } from "./terminal.ts";
+import { count, duration, logLineText, paint, sanitize, StatusLine, table } from "./terminal.ts";
 
 /** `farcall runs`, `logs`, `results` and `cancel`. */
 
@@ -44,21 +46,29 @@ function row(record: RunRecord): Record<string, string> {
 export async function logsCommand({ words, values, signal }: Invocation): Promise<number> {
   return readRun(runArgument(words, "farcall logs RUN"), values, async (run) => {
     await using output = await LineOutput.open(undefined);
-    sayGuests(run.record);
+    await using parts = await GuestParts.open(run.record);
+    const follow = flag(values, "follow");
     const tail = whole(values, "tail", 0);
-    const options = { follow: flag(values, "follow"), signal, ...(tail === undefined ? {} : { tail }) };
-    for await (const lines of run.logs(options)) {
-      for (const line of lines) await output.write(flag(values, "json") ? toJson(line) : logLineText(line, "stdout"));
-      await output.flush();
-    }
+    const options = { follow, signal, ...(tail === undefined ? {} : { tail }) };
+    const print = async (part: Run, cluster?: string) => {
+      for await (const lines of part.logs(options)) {
+        for (const line of lines) await output.write(logText(line, cluster, flag(values, "json")));
+        await output.flush();
+      }
+    };
+    const all: [Run, string?][] = [[run], ...parts.runs];
+    // Side by side only while lines come as they are printed.
+    if (follow) await Promise.all(all.map((part) => print(...part)));
+    else for (const part of all) await print(...part);
     return 0;
   });
 }
 
-/** What was printed on other clusters is there. */
-function sayGuests({ id, guests = [] }: RunRecord): void {
-  for (const cluster of new Set(guests.map((part) => part.cluster)))
-    process.stderr.write(`also on ${cluster}: farcall logs ${id} --on ${cluster}\n`);
+/** `cluster` for what was printed on another one than the run's own. */
+function logText(line: LogLine, cluster: string | undefined, isJson: boolean): string {
+  if (isJson) return toJson(cluster === undefined ? line : { cluster, ...line });
+  const text = logLineText(line, "stdout");
+  return cluster === undefined ? text : `${paint("dim", cluster, "stdout")} ${text}`;
 }
 
 export async function resultsCommand({ words, values, signal }: Invocation): Promise<number> {
@@ -78,10 +88,13 @@ export async function resultsCommand({ words, values, signal }: Invocation): Pro
         return reportError(error);
       }
     }
+    const follow = flag(values, "follow");
+    // Who follows a map to its end also brings work to the clusters that help with it.
+    await using _guests = follow ? await run.withGuests(say) : undefined;
     const batches = run.batches({
       order: flag(values, "unordered") ? "settled" : "index",
       errorsOnly: flag(values, "errors-only"),
-      follow: flag(values, "follow"),
+      follow,
       signal,
     });
     let failed = 0;
@@ -128,8 +141,12 @@ async function readRun(id: string, values: Invocation["values"], read: (run: Run
   }
 }
 
+function say(line: string): void {
+  process.stderr.write(`${sanitize(line)}\n`);
+}
+
 /** Says that what is shown was kept on this machine, as the cluster is not there. */
 function sayKept(values: Invocation["values"]): (why: string) => void {
   const name = clusterName(values);
-  return (why) => void process.stderr.write(`from what was kept here of ${name}: ${sanitize(why)}\n`);
+  return (why) => say(`from what was kept here of ${name}: ${why}`);
 }

@@ -147,7 +147,7 @@ export class MapRun<T> implements AsyncIterable<MapOutcome<T>>, AsyncDisposable 
     if (this.#feedError !== undefined) throw this.#feedError;
     if (record) this.#record = record;
     this.#over.abort();
-    await this.#guests?.end();
+    await this.#guests?.end(true);
     this.#session.runEnded(this.id);
     this.#throwIfUnfinished(record);
   }
@@ -171,7 +171,7 @@ export class MapRun<T> implements AsyncIterable<MapOutcome<T>>, AsyncDisposable 
     await this.#feeding;
     await this.#watch(false);
     this.#over.abort();
-    await this.#guests?.end();
+    await this.#guests?.end(true);
     this.#session.runEnded(this.id);
     return this.progress;
   }
@@ -244,8 +244,10 @@ export class MapRun<T> implements AsyncIterable<MapOutcome<T>>, AsyncDisposable 
     const guests = (this.#guests = new Guests(
       places.map((place) => ({ ...options, place, home: this.#session, run, spec: this.#spec })),
     ));
-    const end = () => guests.end();
-    this.#watched().then(end, end);
+    this.#watched().then(
+      () => guests.end(true),
+      () => guests.end(false),
+    );
   }
 
   /** Whoever else sends them goes on with that; the run is not ended for it. */

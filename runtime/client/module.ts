@@ -10,6 +10,7 @@ import { FarcallError } from "../spec/errors.ts";
 import type { Inputs } from "../spec/inputs.ts";
 import { checkMapOptions, type MapOptions } from "../spec/map.ts";
 import { isRunId, newRunId } from "../spec/names.ts";
+import { printWarning } from "./guests/guest.ts";
 import { guestPlaces, type WorkPlace } from "./guests/workPlace.ts";
 import { MapRun } from "./mapRun.ts";
 import { reviveError } from "./remoteErrors.ts";
@@ -202,11 +203,13 @@ export class RemoteModule {
     const { run, input, on = [], onWarning = printWarning, ...rest } = options;
     const { place, placeNamed } = this.#options;
     const guests = guestPlaces(on, place, placeNamed, this);
+    const named = guests.flatMap(({ name, isNamed }) => (isNamed ? [name] : []));
     const spec: MapSpec = {
       module: this.ref,
       export: name,
       options: checkMapOptions(rest),
       ...(input === undefined ? {} : { input }),
+      ...(named.length === 0 ? {} : { guests: named }),
     };
     return new MapRun<T>({
       run,
@@ -238,6 +241,7 @@ export class RemoteModule {
 
   async #load(): Promise<Loaded> {
     const { onProgress } = this.#options;
+    const { contents } = this.bundle;
     // Meant for the import, not for what happens after an agent was replaced in an hour.
     const signal = this.#signal;
     this.#signal = undefined;
@@ -248,7 +252,10 @@ export class RemoteModule {
         if (files < missing) patience.renew();
         missing = files;
       };
-      const synced = await sync(this.session, this.bundle, { signal, onMissing });
+      const synced = await sync(this.session, [...contents.keys()], (hash) => contents.get(hash), {
+        signal,
+        onMissing,
+      });
       const stream = this.session.stream("module.load", { module: this.ref }, { signal });
       try {
         for (;;) {
@@ -273,10 +280,6 @@ interface Loaded {
   exports: ExportInfo[];
   env: "reused" | "installed";
   synced: SyncResult;
-}
-
-function printWarning(line: string): void {
-  process.stderr.write(`${line}\n`);
 }
 
 function functionNames(exports: readonly ExportInfo[]): string {

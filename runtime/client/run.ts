@@ -11,6 +11,8 @@ import { FarcallError } from "../spec/errors.ts";
 import type { MapOptions } from "../spec/map.ts";
 import type { Inputs } from "../spec/inputs.ts";
 import { type Fed, type FeedOptions, feedRest } from "./feedRest.ts";
+import { printWarning } from "./guests/guest.ts";
+import { type Neighbours, resumeGuests } from "./guests/resume.ts";
 import { type MapOutcome, type ReadOutcomesOptions, readOutcomes } from "./outcomes.ts";
 import { type PickedOutcome, pickOutcomes, type PickOptions } from "./pick.ts";
 import { reviveError } from "./remoteErrors.ts";
@@ -38,6 +40,8 @@ export interface RunRequest {
   options?: MapOptions;
   /** How the inputs of a map were come by, where the client said so. */
   input?: string;
+  /** Names of other clusters that a map was to run on as well. */
+  guests?: string[];
 }
 
 export interface LogOptions {
@@ -71,10 +75,12 @@ export class Run<T = unknown> implements AsyncIterable<MapOutcome<T>> {
   readonly #session: Asking;
   readonly #cursors: Cursors;
   readonly #mapper: StackMapper;
+  readonly #neighbours: Neighbours;
   #record: RunRecord;
 
-  constructor(session: Asking, cursors: Cursors, record: RunRecord, kept?: RunKept) {
+  constructor(session: Asking, cursors: Cursors, neighbours: Neighbours, record: RunRecord, kept?: RunKept) {
     this.id = record.id;
+    this.#neighbours = neighbours;
     this.kept = kept;
     this.#session = session;
     this.#cursors = cursors;
@@ -193,6 +199,17 @@ export class Run<T = unknown> implements AsyncIterable<MapOutcome<T>> {
    */
   feed(open: () => Inputs<unknown> | Promise<Inputs<unknown>>, options: FeedOptions = {}): Promise<Fed> {
     return feedRest(this.#session, this.id, open, options);
+  }
+
+  /**
+   * Has the other clusters that a map was to run on work on it again, as after the end of the process that began it: for
+   * as long as this process is there, until the map has ended or what is returned is disposed of. One that another
+   * process brings work goes on as it does. `onWarning` is told, as one line, when one cannot, is lost, or is back.
+   */
+  async withGuests(onWarning: (line: string) => void = printWarning): Promise<AsyncDisposable> {
+    if (this.kept || this.#record.kind === "call" || hasEnded(this.#record.state)) return new AsyncDisposableStack();
+    const guests = await resumeGuests(this.#session, this.id, this.#neighbours, onWarning);
+    return { [Symbol.asyncDispose]: () => guests.end(hasEnded(this.#record.state)) };
   }
 
   /** Ends the run. A map keeps the outcomes it has. */

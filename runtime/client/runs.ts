@@ -1,5 +1,6 @@
 import type { RunRecord } from "../protocol/messages/runs.ts";
 import type { Cursors } from "./cursors.ts";
+import type { Neighbours } from "./guests/resume.ts";
 import type { Mirror } from "./mirror/mirror.ts";
 import { Run } from "./run.ts";
 import type { Session } from "./session.ts";
@@ -17,12 +18,14 @@ export interface ListOptions {
 export class Runs {
   readonly #session: Session;
   readonly #cursors: Cursors;
+  readonly #neighbours: Neighbours;
   readonly #mirror: Mirror | undefined;
 
   /** With a mirror, runs that are kept on this machine are given when the cluster is not there. */
-  constructor(session: Session, cursors: Cursors, mirror?: Mirror) {
+  constructor(session: Session, cursors: Cursors, neighbours: Neighbours, mirror?: Mirror) {
     this.#session = session;
     this.#cursors = cursors;
+    this.#neighbours = neighbours;
     this.#mirror = mirror;
   }
 
@@ -51,7 +54,7 @@ export class Runs {
     const session = start ? this.#session : this.#session.looking();
     const live = async () => {
       const ask = () => session.request("run.get", { run: id }, { timeoutMs: askTimeoutMs });
-      return new Run<T>(session, this.#cursors, (await session.insist(ask)).value.record);
+      return new Run<T>(session, this.#cursors, this.#neighbours, (await session.insist(ask)).value.record);
     };
     const mirror = this.#mirror;
     if (!mirror || !mayBeKept) return live();
@@ -59,7 +62,7 @@ export class Runs {
       const found = await mirror.open(id);
       if (!found) return undefined;
       const { record, cut } = found.kept;
-      return new Run<T>(found.asking, this.#cursors, record, { failure, cut });
+      return new Run<T>(found.asking, this.#cursors, this.#neighbours, record, { failure, cut });
     });
   }
 }

@@ -12,7 +12,7 @@ import type { Transport } from "../transport/transport.ts";
 import type { Asking, AskOptions } from "./asking.ts";
 import { FollowedLogs } from "./followedLogs.ts";
 import { Patience, pause } from "./loss.ts";
-import { withSignal } from "./withSignal.ts";
+import { withSignal } from "../spec/withSignal.ts";
 
 /**
  * A client's connection to a cluster, made when first needed and made again when it was lost.

@@ -28,16 +28,20 @@ export function bundleRef(bundle: Bundle): BundleRef {
 /** Sends the files of a bundle that the agent does not have. `onMissing` is told how many those are. */
 export async function sync(
   session: Session,
-  bundle: Bundle,
+  hashes: readonly string[],
+  read: (hash: string) => Uint8Array | undefined | Promise<Uint8Array>,
   { signal, onMissing }: { signal?: AbortSignal | undefined; onMissing?: (files: number) => void } = {},
 ): Promise<SyncResult> {
-  const hashes = [...bundle.contents.keys()];
-  const { value } = await session.request("files.missing", { hashes }, { signal, timeoutMs: askTimeoutMs });
+  const { value } = await session.request(
+    "files.missing",
+    { hashes: [...hashes] },
+    { signal, timeoutMs: askTimeoutMs },
+  );
   onMissing?.(value.missing.length);
   let sentBytes = 0;
   await Promise.all(
     value.missing.map(async (hash) => {
-      const body = bundle.contents.get(hash);
+      const body = await read(hash);
       if (!body) return;
       sentBytes += body.byteLength;
       await session.request("file.put", { hash }, { body, signal, timeoutMs: putTimeoutMs });

@@ -120,7 +120,8 @@ export class Cluster implements AsyncDisposable, WorkPlace {
       ...(onReconnecting ? { onReconnecting } : {}),
       onRunEnded: (session, run) => this.#mirror?.keep(session, run),
     });
-    this.runs = new Runs(this.#session, new Cursors(home), this.#mirror);
+    const sessionOf = (name: string) => this.#clusterNamed(name).#session;
+    this.runs = new Runs(this.#session, new Cursors(home), { homeName: this.name, sessionOf }, this.#mirror);
     this.envs = new Envs(this.#session);
   }
 
@@ -288,7 +289,8 @@ export class Cluster implements AsyncDisposable, WorkPlace {
 
   /** Resolves when runs that this client saw end are kept on this machine, or after a while. */
   async kept(): Promise<void> {
-    await this.#mirror?.settled(keptWithinMs);
+    const named = [...this.#named.values()].map((cluster) => cluster.kept());
+    await Promise.all([this.#mirror?.settled(keptWithinMs), ...named]);
   }
 
   async #stop(force: boolean): Promise<boolean> {

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { withSignal } from "../client/withSignal.ts";
+import { withSignal } from "../spec/withSignal.ts";
 import { FarcallError } from "../spec/errors.ts";
 import { ensurePrivateFolder } from "../spec/home.ts";
 import type { SshPrompter } from "../transport/ssh/auth.ts";
@@ -13,6 +13,7 @@ export class Connections implements AsyncDisposable {
   readonly #home: string;
   readonly #prompter: SshPrompter | undefined;
   readonly #open = new Map<string, Promise<SshConnection>>();
+  readonly #made = new Map<string, SshConnection>();
   #closing = new AbortController();
 
   /** `home` is `FARCALL_HOME`. Without `prompter` nobody is asked anything. */
@@ -40,6 +41,12 @@ export class Connections implements AsyncDisposable {
     return withSignal(this.#open.get(host)!, signal);
   }
 
+  /** The connection that there is at this moment. */
+  peek(host: string): SshConnection | undefined {
+    const connection = this.#made.get(host);
+    return connection?.isClosed ? undefined : connection;
+  }
+
   async #connect(host: string): Promise<SshConnection> {
     const { signal } = this.#closing;
     // SSH is much code, and most of what Farcall does goes without.
@@ -49,11 +56,13 @@ export class Connections implements AsyncDisposable {
       import("../transport/ssh/target.ts"),
     ]);
     ensurePrivateFolder(this.#home);
-    return SshConnection.open(resolveTarget(host, SshConfigFile.load()), {
+    const connection = await SshConnection.open(resolveTarget(host, SshConfigFile.load()), {
       hostKeys: { ownFile: join(this.#home, "known_hosts") },
       prompter: this.#prompter,
       signal,
     });
+    this.#made.set(host, connection);
+    return connection;
   }
 
   /** Ends all connections. */

@@ -1,6 +1,7 @@
 import type { AgentLink, ConnectOptions } from "../providers/provider.ts";
 import type { AgentAddress } from "../setup/messages.ts";
 import { FarcallError } from "../spec/errors.ts";
+import type { DoOthersAnswer } from "../transport/ssh/silence.ts";
 import { dialWebSocket } from "../transport/websocket.ts";
 import { nodeBuild } from "./bootstrap/build.ts";
 import { endCommand } from "./bootstrap/commands.ts";
@@ -30,6 +31,18 @@ export class NodeAgent {
 
   constructor(options: NodeAgentOptions) {
     this.#options = options;
+  }
+
+  /** Whether there is an SSH connection to its machine. */
+  get isConnected(): boolean {
+    const { connections, host } = this.#options;
+    return connections.peek(host) !== undefined;
+  }
+
+  /** As `SshConnection` has it, for the connection to its machine. */
+  compareWith(doOthersAnswer: DoOthersAnswer): void {
+    const { connections, host } = this.#options;
+    connections.peek(host)?.compareWith(doOthersAnswer);
   }
 
   async connect({ start, signal }: ConnectOptions): Promise<AgentLink> {

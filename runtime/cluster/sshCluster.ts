@@ -66,7 +66,7 @@ export class SshCluster implements Provider {
     return this.#options.registry.get(this.#options.spec.name);
   }
 
-  /** Connects to the first node that can be reached, beginning with the one that was reached last. */
+  /** Connects to the first node that can be reached, beginning with those that there is a way to. */
   async connect(options: ConnectOptions): Promise<AgentLink> {
     const link = await this.#connect(options);
     const { record } = this;
@@ -91,6 +91,8 @@ export class SshCluster implements Provider {
     try {
       const { agent, link } = await firstToAnswer(agents, options.signal);
       this.#head = agent;
+      const others = agents.filter((each) => each !== agent);
+      agent.compareWith((signal) => isAnyThere(others, signal));
       return link;
     } catch (error) {
       if (!options.start || !isConnectionLoss(error)) throw error;
@@ -221,6 +223,18 @@ export class SshCluster implements Provider {
 
   #agentsOf(record: ClusterRecord): NodeAgent[] {
     const agents = record.nodes.map((node) => this.#agentOf(record, node));
-    return agents.sort((a, b) => Number(b === this.#head) - Number(a === this.#head));
+    const rank = (agent: NodeAgent) => Number(agent.isConnected) * 2 + Number(agent === this.#head);
+    return agents.sort((a, b) => rank(b) - rank(a));
+  }
+}
+
+/** Whether one of these answers. The way there stays open, for who then has to do without the node that does not. */
+async function isAnyThere(agents: readonly NodeAgent[], signal: AbortSignal): Promise<boolean> {
+  try {
+    const { link } = await firstToAnswer(agents, signal);
+    link.transport.destroy();
+    return true;
+  } catch {
+    return false;
   }
 }

@@ -60,6 +60,9 @@ export interface MapQueue {
 
   counts(job: RunId): Promise<JobCounts>;
 
+  /** How many of the job's outcomes were stored in whose name, for settlements that said so. */
+  credits(job: RunId): Promise<Credit[]>;
+
   job(job: RunId): Promise<JobRecord | undefined>;
 
   /** Where a job stands. Unlike for its whole record, nothing is read for that. */
@@ -151,6 +154,15 @@ export interface ResultRange {
 export interface Settlement {
   results: readonly ResultRange[];
   children: readonly NewChunk[];
+  /** In whose name the outcomes are stored; opaque to the queue. Default: nobody's. */
+  by?: string;
+}
+
+/** Inputs with an outcome that was stored in somebody's name, and those of them whose outcome is an error. */
+export interface Credit {
+  by: string;
+  settled: number;
+  errors: number;
 }
 
 export interface OutcomeQuery {

@@ -156,6 +156,13 @@ export class SqliteQueue implements port.MapQueue {
     return { pending, leased, settled, errors };
   }
 
+  async credits(id: RunId): Promise<port.Credit[]> {
+    this.#checkOpen();
+    const { jobs, credits } = this.#store;
+    const job = jobs.need(id);
+    return this.#store.read(() => credits.of(job));
+  }
+
   async job(id: RunId): Promise<port.JobRecord | undefined> {
     this.#checkOpen();
     const { jobs } = this.#store;

@@ -64,8 +64,9 @@ export function setState(
   return tally.revision;
 }
 
-export function deleteJob({ jobs, sweep }: SqliteStore, job: Job): void {
+export function deleteJob({ jobs, credits, sweep }: SqliteStore, job: Job): void {
   if (!hasEnded(job.tally)) throw stateError(job, "cannot be deleted before it has ended");
+  credits.remove(job);
   jobs.remove(job);
   sweep.add(job.key, true);
 }

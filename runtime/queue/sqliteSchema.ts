@@ -85,5 +85,12 @@ PRAGMA application_id = ${applicationId};
 PRAGMA user_version = ${schemaVersion}
 `;
 
-/** Came later: a file without it is given it, and an older Farcall does not mind it. */
+/** Came later: a file without them is given them, and an older Farcall does not mind them. */
 export const noteSchema = "CREATE TABLE IF NOT EXISTS note(job INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT";
+export const creditSchema = `CREATE TABLE IF NOT EXISTS credit(
+  job INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  settled INTEGER NOT NULL,
+  errors INTEGER NOT NULL,
+  PRIMARY KEY(job, name)
+) STRICT, WITHOUT ROWID`;

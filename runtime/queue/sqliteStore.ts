@@ -3,6 +3,7 @@ import { type FarcallError, isDiskFull } from "../spec/errors.ts";
 import type { RunId } from "../spec/names.ts";
 import { closeDatabase, type Database, emptyLog, rollBack, type Statement } from "./sqliteDatabase.ts";
 import { asQueueError, isStorageFailure } from "./sqliteErrors.ts";
+import { Credits } from "./sqliteCredits.ts";
 import { Inputs } from "./sqliteInputs.ts";
 import { JobTable } from "./sqliteJobs.ts";
 import { Outcomes } from "./sqliteOutcomes.ts";
@@ -15,6 +16,7 @@ export class SqliteStore implements TransactionalStore {
   readonly epoch: string;
   readonly jobs: JobTable;
   readonly inputs: Inputs;
+  readonly credits: Credits;
   readonly work: Work;
   readonly outcomes: Outcomes;
   readonly sweep: Sweep;
@@ -30,7 +32,8 @@ export class SqliteStore implements TransactionalStore {
     this.epoch = epoch;
     this.jobs = new JobTable(database);
     this.inputs = new Inputs(database);
-    this.work = new Work(database, this.jobs);
+    this.credits = new Credits(database);
+    this.work = new Work(database, this.jobs, this.credits);
     this.outcomes = new Outcomes(database);
     this.sweep = new Sweep(database);
     this.#file = file;

@@ -8,6 +8,7 @@
  */
 import { FarcallError } from "../spec/errors.ts";
 import type { Lease, NewChunk, ResultRange, Settlement } from "./mapQueue.ts";
+import type { Credits } from "./sqliteCredits.ts";
 import type { Database, Statement } from "./sqliteDatabase.ts";
 import { hasEnded } from "./jobState.ts";
 import type { Job, JobTable, Tally } from "./sqliteJobs.ts";
@@ -37,6 +38,7 @@ export type TakenChunk = Omit<Lease, "deadlineMs">;
 
 export class Work {
   readonly #jobs: JobTable;
+  readonly #credits: Credits;
   readonly #insertInput: Statement;
   readonly #insertChunk: Statement;
   readonly #insertBody: Statement;
@@ -48,8 +50,9 @@ export class Work {
   readonly #deleteChunk: Statement;
   readonly #deleteBody: Statement;
 
-  constructor(database: Database, jobs: JobTable) {
+  constructor(database: Database, jobs: JobTable, credits: Credits) {
     this.#jobs = jobs;
+    this.#credits = credits;
     this.#insertInput = database.prepare("INSERT INTO input(job, lo, count) VALUES(?, ?, ?)");
     this.#insertChunk = database.prepare(
       "INSERT INTO chunk(job, phase, lo, count, deaths, attempt, sizeBytes) VALUES(?, ?, ?, ?, ?, 0, ?)",
@@ -136,7 +139,7 @@ export class Work {
     }
   }
 
-  settle(lease: Lease, { results, children }: Settlement): "stored" | "already" {
+  settle(lease: Lease, { results, children, by }: Settlement): "stored" | "already" {
     const job = this.#jobs.get(lease.job);
     const { id } = parseToken(lease.token);
     const row = this.#chunkOf(lease, id);
@@ -150,6 +153,7 @@ export class Work {
     tally.workBytes -= row.sizeBytes;
     for (const result of results) this.#insertResult(job, tally, result);
     for (const child of children) this.#insert(job, tally, child);
+    if (by !== undefined) this.#credits.add(job, by, results);
     return "stored";
   }
 

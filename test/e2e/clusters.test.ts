@@ -19,6 +19,10 @@ export function where(n: number) {
   if (n === 70) throw new RangeError("too far");
   return hostname() + ":" + n;
 }
+export async function anywhere(n: number) {
+  await new Promise((resolve) => setTimeout(resolve, 700));
+  return hostname() + ":" + n;
+}
 `,
   "inputs.jsonl": Array.from({ length: 200 }, (_, i) => `${i}\n`).join(""),
 };
@@ -98,6 +102,21 @@ describeInLab("a cluster of your machines", (lab) => {
     expect(text).toMatch(/Address: [\d.]+\s+Key: ssh-ed25519\s+Fingerprint: SHA256:\S+/);
     await window.dialog.getByRole("button", { name: "Trust and Connect" }).click();
   };
+  /** A click can miss while the list of clusters goes away; a form that was sent takes no second one. */
+  const submit = async (form: LaunchForm, name: string) => {
+    const begun = window.page.locator(`.tab[aria-label="${name}"], .tab[aria-label^="${name},"]`);
+    await until(
+      async () => {
+        await form.submit().catch(() => undefined);
+        return begun.waitFor({ timeout: 5_000 }).then(
+          () => true,
+          () => false,
+        );
+      },
+      Boolean,
+      60_000,
+    );
+  };
   const agents = () =>
     machines.flatMap((machine) => machine.processes().filter(({ command }) => command.includes("agent.js")));
 
@@ -129,6 +148,8 @@ describeInLab("a cluster of your machines", (lab) => {
     await quickInput.waitFor("Machines: pick hosts");
     expect(await quickInput.labels()).toEqual([...machines.map(({ name }) => name), "by-key", "by-password"]);
     await quickInput.type(machines.map(({ name }) => name).join(" "));
+    await quickInput.waitFor("Does every machine get through to the others?");
+    await quickInput.pick("Relay those that do not get through");
 
     for (const _ of machines) {
       await trust();
@@ -145,19 +166,7 @@ describeInLab("a cluster of your machines", (lab) => {
     const form = await LaunchForm.open(window, "Map where");
     await form.source(/^File:/, "inputs.jsonl");
     await form.choose("Cluster", "lab");
-    // A click can miss while the list of clusters goes away; a form that was sent takes no second one.
-    const begun = window.page.locator('.tab[aria-label="where"], .tab[aria-label^="where,"]');
-    await until(
-      async () => {
-        await form.submit().catch(() => undefined);
-        return begun.waitFor({ timeout: 5_000 }).then(
-          () => true,
-          () => false,
-        );
-      },
-      Boolean,
-      60_000,
-    );
+    await submit(form, "where");
     const run = await RunPanel.open(window, "where");
     await run.waitForState(/done/, 90_000);
     await run.waitForText("200 of 200");
@@ -166,6 +175,29 @@ describeInLab("a cluster of your machines", (lab) => {
     await run.press("Copy as command");
     await window.waitForNotification("Copied a command that repeats the run.");
     expect(await window.page.evaluate<string>("navigator.clipboard.readText()")).toContain("--on lab");
+    await closeEditors(window);
+
+    await window.openFile("where.ts");
+    await window.clickLens("Map in parallel", { line: 7 });
+    const both = await LaunchForm.open(window, "Map anywhere");
+    await both.source(/^File:/, "inputs.jsonl");
+    await both.choose("Cluster", "lab");
+    await both.frame.getByRole("checkbox", { name: "Also on local" }).click();
+    await submit(both, "anywhere");
+    let mixed = await RunPanel.open(window, "anywhere");
+    const doneHere = async () => Number(/Done on local\s+(\d+)/.exec(await mixed.text())?.[1] ?? 0);
+    const before = await until(doneHere, (done) => done > 2, 30_000);
+    // The clusters that help do so while a window is there.
+    await window.reload();
+    mixed = await RunPanel.open(window, "anywhere");
+    await mixed.waitForState(/done/, 90_000);
+    await mixed.waitForText("200 of 200");
+    expect(await doneHere()).toBeGreaterThan(before + 10);
+    await mixed.press("Copy as command");
+    await until(
+      () => window.page.evaluate<string>("navigator.clipboard.readText()"),
+      (text) => text.includes("--on 'lab,local'"),
+    );
     await closeEditors(window);
 
     await clusters().click("lab");
@@ -180,6 +212,7 @@ describeInLab("a cluster of your machines", (lab) => {
     const noted = "as an agent that has something to say";
     const { home, user } = machines[1]!;
     await machines[1]!.do(`echo "${noted}" | tee -a ${home}/.farcall-node/*/agent.log`, { as: user });
+    await clusters().expand("lab");
     await clusters().contextAction(machines[1]!.name, "Show Cluster Log");
     await window.page.locator('.tab.active[data-resource-name="lab-node-2.log"]').waitFor();
     await until(

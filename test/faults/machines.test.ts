@@ -41,6 +41,8 @@ describeInLab("machines that are lost while a map runs on four", (lab) => {
     await using _ = fleet;
     await map.reaches(0.1, 30_000);
     await fleet.machines[0]!.powerOff();
+    await map.read;
+    expect(map.longestGapMs).toBeLessThan(leaseMs + beyondLeaseMs);
     await checkInvariants(fleet, map);
   });
 

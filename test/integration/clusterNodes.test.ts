@@ -67,7 +67,10 @@ describeInLab("the nodes of a cluster", (lab) => {
     const program = process.env["FARCALL_NATS_SERVER"]!;
     delete process.env["FARCALL_NATS_SERVER"];
     process.env["FARCALL_NATS_MIRROR"] = "http://127.0.0.1:9";
+    const server = `$(echo ${seat.home}/.farcall-node/*/broker/server)`;
     try {
+      await cluster.stop();
+      await seat.do(`echo 000000000000 > ${server}`);
       const lines: string[] = [];
       await cluster.up({ onProgress: (line) => void lines.push(line) });
       expect(lines.join("\n")).toMatch(
@@ -76,7 +79,7 @@ describeInLab("the nodes of a cluster", (lab) => {
       expect((await cluster.status())!.nodes.length).toBeGreaterThan(0);
       // The one that this client would bring is not even looked for.
       const pinned = { x64: "61c3d55f69f6", arm64: "3ff6e463762d" }[process.arch as "x64" | "arm64"];
-      await seat.do(`echo ${pinned} > $(echo ${seat.home}/.farcall-node/*/broker/server)`);
+      await seat.do(`echo ${pinned} > ${server}`);
       lines.length = 0;
       await cluster.up({ onProgress: (line) => void lines.push(line) });
       expect(lines).toEqual([]);

@@ -223,6 +223,24 @@ describe("bringing a machine up", () => {
     await machine.kill();
   });
 
+  it("says so where there is no such user, and changes nothing", async () => {
+    await using home = await TestHome.create();
+    const machine = await lab.machine();
+    const env = { FARCALL_SSH_CONFIG: lab.sshConfigFile };
+    const files = () => machine.do("ls -lA /home /home/* /etc/passwd");
+    const before = await files();
+    const refused = await home.cli(["up", "lab", "--host", `nobody-here@${machine.name}`], { env });
+    expect(refused.status).toBe(2);
+    expect(refused.stderr).toMatch(/^error ssh\.auth: .* does not let nobody-here in\. Tried were .*\n.*another user/m);
+    expect(await machine.sshdLog()).toMatch(/Invalid user nobody-here/);
+    expect(await files()).toBe(before);
+    await nothingLeft(home, machine);
+    // The name is free for one that is there.
+    expect(await up(home, machine)).toMatchObject({ status: 0 });
+    expect(await home.cli(["down", "lab"], { env })).toMatchObject({ status: 0 });
+    await machine.kill();
+  });
+
   it("does not touch a folder that somebody else has under Farcall's name", async () => {
     await using home = await TestHome.create();
     const machine = await lab.machine();

@@ -1,7 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Cluster } from "farcall";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterEach, beforeEach, expect, it } from "vitest";
 import { describeInLab } from "../lab/describeInLab.ts";
 import type { Machine } from "../lab/machine.ts";
 import { TestHome } from "../support/home.ts";
@@ -25,7 +25,7 @@ describeInLab("what is kept of the runs of a cluster", (lab) => {
     return [results.status, results.stdout, unordered.stdout, logs.stdout, tail.stdout];
   };
 
-  beforeAll(async () => {
+  beforeEach(async () => {
     machine = await lab().machine();
     home = await TestHome.create();
     await home.write(
@@ -38,7 +38,10 @@ describeInLab("what is kept of the runs of a cluster", (lab) => {
     );
     expect(await farcall(["up", "lab", "--host", machine.name])).toMatchObject({ status: 0 });
   });
-  afterAll(() => home[Symbol.asyncDispose]());
+  afterEach(async () => {
+    await machine.kill();
+    await home[Symbol.asyncDispose]();
+  });
 
   it(
     "is the same as what the cluster says, when that is stopped, away and taken down",
@@ -86,10 +89,13 @@ describeInLab("what is kept of the runs of a cluster", (lab) => {
   );
 
   it("is there for programs, which are told", async () => {
+    expect(await farcall(["map", "--on", "lab", "work.ts#work", "--input", "-"], inputs)).toMatchObject({ status: 1 });
+    expect(await farcall(["run", "--on", "lab", "work.ts#work", "[5]"])).toMatchObject({ status: 0 });
+    expect(await farcall(["down", "lab"])).toMatchObject({ status: 0 });
     const why: string[] = [];
     await using cluster = new Cluster("lab", { home: home.path, logs: "ignore", onMirror: (text) => why.push(text) });
     const records = await cluster.runs.list();
-    expect(records).toHaveLength(3);
+    expect(records).toHaveLength(2);
     const map = await cluster.runs.open(records.find(({ kind }) => kind === "map")!.id);
     const outcomes = await Array.fromAsync(map.outcomes({ from: 1_990 }));
     expect(outcomes.map(({ index }) => index)).toEqual(Array.from({ length: 10 }, (_, at) => 1_990 + at));

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { Cluster } from "farcall";
 import { TestHome, until } from "../support/home.ts";
@@ -130,6 +131,49 @@ it("is cancelled on both", async () => {
   await expect(run.toArray()).rejects.toMatchObject({ code: "run.cancelled" });
 });
 
+it("rests on both while it is paused, and goes on with both", async () => {
+  const run = f["where"].map(range(3_000), { on: [guest] });
+  await until(
+    () => run.progress.guests[0]?.done as number | undefined,
+    (done) => (done ?? 0) > 100,
+  );
+  await run.pause();
+  const record = async () => (await home.runs.open(run.id)).record;
+  // What was begun is finished.
+  await until(record, ({ active }) => active === 0);
+  await sleep(1_000);
+  const before = await record();
+  expect(before).toMatchObject({ state: "paused", active: 0 });
+  expect(before.done).toBeLessThan(3_000);
+  await sleep(1_000);
+  expect(await record()).toEqual(before);
+  await run.resume();
+  expect(((await run.toArray()) as [number, number][]).map(([n]) => n)).toEqual(range(3_000));
+  expect(run.progress.guests[0].done).toBeGreaterThan(before.guests![0]!.done + 100);
+});
+
+it("is seen on both while it runs, with what is done of it where", async () => {
+  const run = f["long"].map(range(20), { on: [guest] });
+  const mapsOf = async (cluster: Cluster) => (await cluster.status())!.nodes[0]!.maps;
+  const atWork = { active: 2, replicas: 2 };
+  await until(
+    () => mapsOf(home),
+    ([map]) => map?.guests?.[0]?.active === 2,
+  );
+  expect(await mapsOf(home)).toEqual([
+    { run: run.id, ...atWork, guests: [{ cluster: "local#2", node: 1, ...atWork }] },
+  ]);
+  expect(await mapsOf(guest)).toEqual([{ run: run.id, ...atWork, home: "local" }]);
+  const status = async (of: TestHome) => (await of.cli(["status"])).stdout;
+  expect(await status(first)).toContain(`\nlocal#2 helps with run ${run.id}: 2 inputs in 2 replicas\n`);
+  expect(await status(second)).toContain(`\nhelps with run ${run.id} of local: 2 inputs in 2 replicas\n`);
+  await run.cancel();
+  await until(
+    async () => [...(await mapsOf(home)), ...(await mapsOf(guest))],
+    (maps) => maps.length === 0,
+  );
+});
+
 it("goes on without a guest whose agent is killed, and with it when it is back", async () => {
   const onWarning = vi.fn<(line: string) => void>();
   const run = f["where"].map(range(3_000), { on: [guest], onWarning });
@@ -160,7 +204,10 @@ it("goes on with both when the agent of its home is killed", async () => {
   expect(values.map(([n]) => n)).toEqual(range(3_000));
   const agents = [before, first.agentPid(), second.agentPid()];
   expect(new Set(values.map(([, agent]) => agent))).toEqual(new Set(agents));
-  expect(run.progress.guests[0].done).toBeGreaterThan(0);
+  // What was done before is not forgotten with the agent that had the work of it.
+  const [part] = (await home.runs.open(run.id)).record.guests!;
+  expect(part).toMatchObject({ done: values.filter(([, agent]) => agent === second.agentPid()).length, failed: 0 });
+  expect(part!.done).toBeGreaterThan(100);
 });
 
 it("gives the next work to whoever is free", async () => {

@@ -1,4 +1,5 @@
 import { hostname } from "node:os";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { RunRecord } from "farcall";
 import { describeInLab } from "../lab/describeInLab.ts";
@@ -30,6 +31,14 @@ describeInLab("a map on this machine and two others", (lab) => {
     (
       JSON.parse((await fleet.cli(["runs", "--json", "--limit", "1", "--on", on])).stdout) as (RunRecord | undefined)[]
     )[0];
+  /** The id of the map that was just begun, once it has all inputs and each of the two machines works on it. */
+  const shared = async () => {
+    const isShared = (run: RunRecord | undefined) =>
+      run?.state === "running" && run.total !== null && (run.guests ?? []).filter(({ done }) => done > 25).length === 2;
+    return (await until(() => newest("local"), isShared, 30_000))!.id;
+  };
+  const doneOn = (name: string, run: RunRecord | undefined) =>
+    (run?.guests ?? []).reduce((sum, { cluster, done }) => sum + (cluster === name ? done : 0), 0);
   const expectWhole = (stdout: string, count: number) => {
     const lines = linesOf(stdout);
     expect(lines.map(({ index }) => index)).toEqual(Array.from({ length: count }, (_, at) => at));
@@ -60,8 +69,10 @@ describeInLab("a map on this machine and two others", (lab) => {
     expect(record.guests!.reduce((sum, { done }) => sum + done, 0)).toBe(there);
     const logs = await fleet.cli(["logs", record.id, "--on", "lab"]);
     expect(logs.stdout.trim().split("\n")).toHaveLength(there);
-    const { stderr } = await fleet.cli(["logs", record.id]);
-    expect(stderr).toBe(`also on lab: farcall logs ${record.id} --on lab\n`);
+    const all = await fleet.cli(["logs", record.id]);
+    expect(all.stdout.trim().split("\n")).toHaveLength(300);
+    expect(all.stdout.match(/^lab .*on m[12]$/gm)).toHaveLength(there);
+    expect(all.stderr).toBe("");
     const results = await fleet.cli(["results", record.id, "--on", "lab"]);
     expect(results).toMatchObject({ status: 2, stderr: expect.stringContaining("--on local") as string });
   });
@@ -73,24 +84,71 @@ describeInLab("a map on this machine and two others", (lab) => {
     expect(map.said.stderr).toMatch(/of them [\d,]+ on local/);
   });
 
-  it("goes on at its home when the client is killed", async () => {
+  it("goes on everywhere when the client is killed and another one follows it", async () => {
     const { child, said } = begin("local,lab", 4_000);
-    const isShared = (run: RunRecord | undefined) =>
-      run?.total === 4_000 && (run.guests ?? []).some(({ done }) => done > 50);
-    const { id } = (await until(() => newest("local"), isShared, 30_000))!;
+    const id = await shared();
     child.kill("SIGKILL");
+    await sleep(500);
+    const before = doneOn("lab", await newest("local"));
     const results = await fleet.cli(["results", id, "--follow"], { timeoutMs: 60_000 });
     expect(expectWhole(results.stdout, 4_000)).toContain(hostname());
     expect(results.stdout.startsWith(said.stdout.slice(0, said.stdout.lastIndexOf("\n")))).toBe(true);
+    expect(results.stderr).toBe("");
+    expect(doneOn("lab", await newest("local"))).toBeGreaterThan(before + 100);
+  });
+
+  it("is not disturbed by who follows it and goes, nor ended for who follows it when the client is killed", async () => {
+    const { child, said } = begin("local,lab", 40_000);
+    const id = await shared();
+    const expectGrowth = async () => {
+      await sleep(500);
+      const before = doneOn("lab", await newest("local"));
+      await until(
+        () => newest("local"),
+        (run) => doneOn("lab", run) > before + 100,
+        15_000,
+      );
+    };
+    const follower = fleet.home.spawnCli(["results", id, "--follow"], { env: fleet.environment });
+    await sleep(1_500);
+    follower.kill("SIGKILL");
+    await expectGrowth();
+    const following = fleet.cli(["results", id, "--follow"], { timeoutMs: 60_000 });
+    await sleep(1_500);
+    expect(child.exitCode).toBeNull();
+    child.kill("SIGKILL");
+    await expectGrowth();
+    expect((await fleet.cli(["cancel", id])).status).toBe(0);
+    await following;
+    expect(said.stderr).not.toContain("lab ");
   });
 
   it("goes on when a machine of the guest loses its power", async () => {
     const { said, ended } = begin("local,lab", 4_000);
-    const isShared = (run: RunRecord | undefined) => (run?.guests ?? []).filter(({ done }) => done > 50).length === 2;
-    await until(() => newest("local"), isShared, 30_000);
+    await shared();
     await fleet.machines[1]!.kill();
     expect(await ended).toBe(0);
     expectWhole(said.stdout, 4_000);
+  });
+
+  it("shows what was printed on the machines when they are gone", async () => {
+    const args = ["map", "--on", "local,lab", ...env, "functions.ts#where", "--input", "-"];
+    const map = await fleet.cli(args, { input: Array(300).fill(40).join("\n") });
+    const there = map.stderr.match(/^lab .*on m\d$/gm)!.length;
+    expect(there).toBeGreaterThan(0);
+    const { id } = (await newest("local"))!;
+    expect((await fleet.cli(["down", "lab", "--force"], { timeoutMs: 60_000 })).status).toBe(0);
+    const { stdout, stderr } = await fleet.cli(["logs", id, "--json"]);
+    const lines = stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { cluster?: string; text: string });
+    expect(lines).toHaveLength(300);
+    expect(lines.filter(({ cluster, text }) => cluster === "lab" && /on m\d$/.test(text))).toHaveLength(there);
+    expect(stderr).toBe("");
+    const part = await fleet.cli(["logs", id, "--on", "lab"]);
+    expect(part.stdout.trim().split("\n")).toHaveLength(there);
+    expect(part.stderr).toBe("from what was kept here of lab: it is down\n");
   });
 
   it.each<[string, string[], RegExp]>([

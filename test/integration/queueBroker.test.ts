@@ -261,6 +261,30 @@ test("three seats lose one under load, the leader, and no outcome", async () => 
   expect(dying.pid).not.toBe(pid);
 });
 
+test("a seat that went without a word is soon asked for nothing any more", async () => {
+  const seats = await startSeats(3);
+  const servers = seats.map(({ server }) => server);
+  await Promise.all(seats.map(({ broker }) => broker.ready({ servers }, readyMs)));
+  const worker = await open({ servers, replicas: 3 });
+  const id = await newJob(worker);
+  await worker.addChunks(id, chunks(60, 1));
+  await drain(worker, id);
+  // Until every seat gives outcomes out, as it does a moment after it has them.
+  await sleep(2_000);
+  const asleep = seats[1]!;
+  const reader = await open({ servers: servers.filter((server) => server !== asleep.server), replicas: 3 });
+  await reader.counts(id);
+  process.kill(asleep.broker.pid!, "SIGSTOP");
+  try {
+    await sleep(7_500);
+    const beganAtMs = performance.now();
+    expect(firstFault(await readOutcomes(reader, id, { order: "index" }))).toBe(60);
+    expect(performance.now() - beganAtMs).toBeLessThan(2_500);
+  } finally {
+    process.kill(asleep.broker.pid!, "SIGCONT");
+  }
+});
+
 test("outcomes of a job that ended are whole for whoever is told of its end before the last of them", async () => {
   const seats = await startSeats(3);
   const servers = seats.map(({ server }) => server);

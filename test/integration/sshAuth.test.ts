@@ -185,7 +185,9 @@ describeInLab("logging in", (lab) => {
     await expect(login(lab(), await me(), noKeys)).rejects.toThrow("There was no key to try.");
     await expect(login(lab(), await me(), { user: "nobody-here" })).rejects.toMatchObject({
       code: "ssh.auth",
-      message: expect.stringContaining("nobody-here"),
+      message: expect.stringMatching(/does not let nobody-here in\. Tried were /),
+      hint: expect.stringContaining("another user"),
+      retryable: false,
     });
     // With three wrong passphrases as well.
     const person = new Person("a", "b", "c");

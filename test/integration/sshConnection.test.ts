@@ -154,19 +154,26 @@ describeInLab("an SSH connection", (lab) => {
     expect(processes).toBeLessThanOrEqual(before.processes);
   });
 
-  it("whose link is silent is noticed within 20 s, and can be closed", async () => {
+  it("whose link is silent is noticed within 20 s, sooner when others are not, and can be closed", async () => {
     const silent = await lab().machine();
     await using connection = await open(lab(), silent);
     await using other = await open(lab(), silent);
+    await using compared = await open(lab(), silent);
+    compared.compareWith(() => Promise.resolve(true));
     const running = connection.run("exec sleep 4444", { timeoutMs: 60_000 }).catch((error: unknown) => error);
     await silent.powerOff();
     // Closing waits for nobody who cannot answer.
     const closedWithin = await Promise.race([other.close().then(() => "closed"), sleep(2_500)]);
     expect(closedWithin).toBe("closed");
-    const reason = await Promise.race([connection.closed, sleep(20_000)]);
+    const first = await Promise.race([connection.closed, compared.closed, sleep(20_000)]);
+    expect(first).toMatchObject({
+      code: "connection.lost",
+      message: expect.stringContaining("does not answer any more, as others do"),
+    });
+    const reason = await Promise.race([connection.closed, sleep(8_000)]);
     expect(reason).toMatchObject({
       code: "connection.lost",
-      message: expect.stringContaining("does not answer any more"),
+      message: expect.stringMatching(/does not answer any more\.$/),
       retryable: true,
     });
     expect(await running).toMatchObject({ code: "connection.lost" });
@@ -174,11 +181,18 @@ describeInLab("an SSH connection", (lab) => {
 
   it("outlives a link that is silent for a moment", async () => {
     await using connection = await open(lab(), await box());
+    const asked: AbortSignal[] = [];
+    connection.compareWith((signal) => Promise.resolve(asked.push(signal) > 0));
     await machine.partition();
     const running = connection.run("echo through");
-    await sleep(5_000);
+    await until(
+      () => asked.length,
+      (count) => count > 0,
+    );
     await machine.heal();
     expect(String((await running).stdout)).toBe("through\n");
+    // What others answered is forgotten.
+    expect(asked.map(({ aborted }) => aborted)).toEqual([true]);
     expect(connection.isClosed).toBe(false);
   });
 

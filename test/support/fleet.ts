@@ -84,7 +84,7 @@ export class TestFleet implements AsyncDisposable {
     return join(this.home.project, "functions.ts");
   }
 
-  /** How often `slow` was run on the machines that are up. */
+  /** How often `slow` or `slower` was run on the machines that are up. */
   async timesRun(): Promise<number> {
     const marks = await Promise.all(
       this.machines.filter(({ isUp }) => isUp).map((machine) => machine.do(`cat ${machine.home}/${marksFile} | wc -c`)),
@@ -124,8 +124,10 @@ export function square(n: number) { return n * n; }
 /** Where it was worked, after so many milliseconds. */
 export async function where(ms: number) { await sleep(ms); console.log("on " + hostname()); return hostname(); }
 /** The value that an input is to have, and where it was worked. Leaves a mark each time, as long as the disk takes it. */
-export async function slow(n: number) {
-  await sleep(5);
+export const slow = (n: number) => after(5, n);
+export const slower = (n: number) => after(200, n);
+async function after(ms: number, n: number) {
+  await sleep(ms);
   try { appendFileSync(homedir() + "/${marksFile}", "."); } catch {}
   return [n * 3, hostname()];
 }

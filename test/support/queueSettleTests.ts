@@ -18,7 +18,7 @@ const longMs = 30_000;
 
 /** One outcome for each input, whatever happens on the way. */
 export function queueSettleTests(open: OpenQueue): void {
-  const { start } = queueFixture(open);
+  const { newDir, start } = queueFixture(open);
 
   test("a chunk that is settled twice at once has one outcome", async () => {
     const queue = await start();
@@ -113,6 +113,27 @@ export function queueSettleTests(open: OpenQueue): void {
     const [outcome] = await readOutcomes(queue, id, { order: "index" });
     expect(Buffer.from(outcome!.body)).toEqual(Buffer.from(result(0, 1, 0, "new").body));
     expect(await drain(queue, id)).toBe(1);
+  });
+
+  test("outcomes are credited to those in whose name they are stored, once, also by the next process", async () => {
+    const dir = newDir();
+    const queue = await start({}, dir);
+    const id = await newJob(queue);
+    await queue.addChunks(id, [chunk(0, 5), chunk(5, 5), chunk(10, 5)]);
+    const first = await claimOne(queue, id, longMs);
+    const second = await claimOne(queue, id, longMs);
+    const third = await claimOne(queue, id, longMs);
+    const { lo } = first.chunk;
+    const by = "größer #2:1";
+    expect(await queue.settle(first, { results: [result(lo, 3, 1)], children: [chunk(lo + 3, 2)], by })).toBe("stored");
+    expect(await queue.settle(first, { results: [result(lo, 5, 5)], children: [], by })).toBe("already");
+    expect(await queue.settle(second, { results: [result(second.chunk.lo, 5)], children: [], by })).toBe("stored");
+    expect(await settleWhole(queue, third)).toBe("stored");
+    expect(await queue.credits(id)).toEqual([{ by, settled: 8, errors: 1 }]);
+    expect(await queue.credits(await newJob(queue))).toEqual([]);
+    await queue.close();
+    const next = await start({}, dir);
+    expect(await next.credits(id)).toEqual([{ by, settled: 8, errors: 1 }]);
   });
 
   test("a settlement that is not the chunk is refused, and the chunk stays", async () => {

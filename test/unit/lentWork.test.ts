@@ -69,7 +69,7 @@ describe("lent work", () => {
     ]);
     expect(failed).toEqual([0]);
     expect(stored.map(({ lo, count }) => [lo, count])).toEqual([[0, 3]]);
-    expect(lender.parts(run)).toEqual([{ cluster: "lab", node: 2, done: 3, failed: 1, active: 0, replicas: 0 }]);
+    expect(await lender.parts(run)).toEqual([{ cluster: "lab", node: 2, done: 3, failed: 1, active: 0, replicas: 0 }]);
   });
 
   test("is settled in one step by outcomes that came in several messages", async () => {

@@ -34,6 +34,8 @@ describe("a run as a command", () => {
       `farcall run 'src/words.ts#wordCounts' --on lab --timeout 30s`,
     );
     expect(command(map({ cluster: "lab" }))).toContain("--on lab");
+    expect(command(map({ guests: ["lab", "big"] }))).toContain("--on 'local,lab,big'");
+    expect(command(map({ cluster: "lab", guests: ["local"] }))).toContain("--on 'lab,local'");
   });
 
   it("has the env, with variables by name only", () => {
@@ -163,6 +165,14 @@ for await (const outcome of run) {
   console.dir(outcome, { depth: null });
 }
 `);
+  });
+
+  it("names the other clusters of a map", () => {
+    const guests = ["lab", "big"];
+    expect(script(map({ guests }))).toContain('.map(inputs, { on: ["lab", "big"] });');
+    const written = script(map({ cluster: "lab", guests: ["local"], options: { retries: 1 } }));
+    expect(written).toContain('cluster("lab")');
+    expect(written).toContain('.map(inputs, { on: ["local"], retries: 1 });');
   });
 
   it("says why something is not known and leaves a place for it", () => {

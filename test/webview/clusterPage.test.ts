@@ -27,6 +27,14 @@ describe("the page of a cluster", () => {
     expect(panel.strayRequests).toEqual([]);
   });
 
+  it("says whom it helps, and who helps it", async () => {
+    await using panel = await lab.open("cluster");
+    await panel.send(start, cluster({ helps: ["local", "big"], helpedBy: ["far"] }));
+    await expect
+      .poll(async () => (await panel.page.locator(".facts").innerText()).replaceAll("\n", " "))
+      .toContain("Replicas 4 Helps local, big Helped by far Cost");
+  });
+
   it("draws how busy each node has been, and says it in words", async () => {
     await using panel = await lab.open("cluster");
     await panel.send(start, cluster(), metrics(1), metrics(2));

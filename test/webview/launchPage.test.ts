@@ -227,6 +227,27 @@ describe("the form of a map", () => {
     });
   });
 
+  it("takes other clusters that help, which the map's own is none of", async () => {
+    const options = { ...previews, height: 1_200 };
+    const clusters = ["local", "lab", "big"];
+    await using panel = await openForm({ ...mapForm, clusters, guests: ["lab"] }, options);
+    const box = (name: string) => panel.page.getByRole("checkbox", { name: `Also on ${name}`, exact: true });
+    await field(panel, "File").fill("urls.jsonl");
+    await expect.poll(() => box("lab").isChecked()).toBe(true);
+    expect(await box("local").count()).toBe(0);
+    await box("big").click();
+    await choose(panel, "Cluster", "lab");
+    await box("local").waitFor();
+    expect(await box("lab").count()).toBe(0);
+    await panel.page.getByText("10,000 inputs; the first 3:").waitFor();
+    const state = await panel.keptState();
+    await button(panel, "Map").click();
+    expect(await panel.next("submit")).toMatchObject({ cluster: "lab", guests: ["big"] });
+    await using again = await openForm({ ...mapForm, clusters: ["local", "big"] }, { ...options, state });
+    await field(again, "File").press("Control+Enter");
+    expect(await again.next("submit")).toMatchObject({ cluster: "local", guests: ["big"] });
+  });
+
   it("keeps a text for each kind of source, and says when there are more inputs than were counted", async () => {
     await using panel = await openForm(mapForm, previews);
     await field(panel, "File").fill("urls.jsonl");

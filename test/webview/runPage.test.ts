@@ -41,6 +41,19 @@ describe("the head of a run", () => {
     );
   });
 
+  it("says what other clusters did of a map, and where one belongs that this cluster helped with", async () => {
+    await using panel = await lab.open("run", { answer: answers(10) });
+    const guests = [
+      { cluster: "lab", done: 3_112 },
+      { cluster: "big", done: 7 },
+    ];
+    await panel.send(start, run({ guests }));
+    const facts = async () => (await panel.page.locator(".facts").innerText()).replaceAll("\n", " ");
+    await expect.poll(facts).toContain("Cluster local Done on lab 3,112 Done on big 7");
+    await panel.send(run({ cluster: "lab", home: "local" }));
+    await expect.poll(facts).toMatch(/Cluster lab Belongs to local$/);
+  });
+
   it("offers what can be done in each state, and asks for it", async () => {
     await using panel = await lab.open("run", { answer: answers(10) });
     await panel.send(start, run(live, false));

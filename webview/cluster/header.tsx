@@ -55,6 +55,8 @@ function ClusterFacts({ cluster }: { cluster: ClusterView }) {
   const facts: [name: string, value: string][] = [];
   if (nodes.length > 0) facts.push([t("Nodes"), formatCount(nodes.length)]);
   if (condition === "up") facts.push([t("Replicas"), formatCount(replicas)]);
+  if (cluster.helps.length > 0) facts.push([t("Helps"), shown(cluster.helps.join(", "), 300)]);
+  if (cluster.helpedBy.length > 0) facts.push([t("Helped by"), shown(cluster.helpedBy.join(", "), 300)]);
   facts.push([t("Cost per hour"), formatDollars(condition === "up" ? usdPerHour : 0)]);
   if (sinceMs !== null) facts.push([t("For"), formatDuration(Math.max(0, now - sinceMs))]);
   return <Facts facts={facts} />;

@@ -10,6 +10,7 @@ import { CallFields } from "./callFields.tsx";
 import { type MapOptionName, optionProblem, problemOf } from "./check.ts";
 import { FieldFrame, fieldId } from "./field.tsx";
 import { type Entries, entriesFor, pageState } from "./formState.ts";
+import { Guests } from "./guests.tsx";
 import { MapOptions } from "./mapOptions.tsx";
 import { parameterId } from "./parameterField.tsx";
 import { Source } from "./source.tsx";
@@ -87,7 +88,8 @@ export function Form({ form }: { form: LaunchForm }) {
     if (isSent) return;
     setSent(true);
     const { cluster, env, texts, map } = entries;
-    post({ type: "submit", cluster, env, texts, map, source: { kind: entries.source, text: sourceText } });
+    const guests = isMap ? entries.guests.filter((name) => name !== cluster) : [];
+    post({ type: "submit", cluster, guests, env, texts, map, source: { kind: entries.source, text: sourceText } });
   };
 
   const isAtField = refused?.parameter !== null && refused !== undefined && refused.parameter < form.parameters.length;
@@ -162,6 +164,13 @@ export function Form({ form }: { form: LaunchForm }) {
           </FieldFrame>
         )}
       </section>
+      {isMap && form.clusters.length > 1 && (
+        <Guests
+          clusters={form.clusters.filter((name) => name !== entries.cluster)}
+          chosen={entries.guests}
+          onChange={(guests) => change({ guests })}
+        />
+      )}
       <div role="alert">{refused && !isAtField && <Strip tone="error" text={shown(refused.message, 5_000)} />}</div>
       <div class="buttons">
         <Button

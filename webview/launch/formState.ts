@@ -13,6 +13,7 @@ const entriesSchema = v.object({
   texts: v.array(v.string()),
   env: v.string(),
   cluster: v.string(),
+  guests: v.array(v.string()),
   map: v.object({
     replicas: v.string(),
     concurrency: v.string(),
@@ -35,6 +36,7 @@ export const pageState = new PageState(entriesSchema, {
   texts: [],
   env: "",
   cluster: "",
+  guests: [],
   map: noMap,
   source: "file",
   sourceTexts: none,
@@ -54,6 +56,7 @@ export function entriesFor(form: LaunchForm): Entries {
       ...kept,
       env: form.envs.includes(kept.env) ? kept.env : form.env,
       cluster: form.clusters.includes(kept.cluster) ? kept.cluster : form.cluster,
+      guests: kept.guests.filter((name) => form.clusters.includes(name)),
     };
   }
   return {
@@ -62,6 +65,7 @@ export function entriesFor(form: LaunchForm): Entries {
     texts: form.parameters.map(({ field }) => (field.kind === "checkbox" && !field.optional ? "false" : "")),
     env: form.env,
     cluster: form.cluster,
+    guests: form.guests,
     map: form.map,
     source: form.source.kind,
     sourceTexts: { ...none, [form.source.kind]: form.source.text },

@@ -30,6 +30,9 @@ export const clusterViewSchema = v.object({
   /** When it came to be as it is; null when that is not known. */
   sinceMs: v.nullable(v.number()),
   nodes: v.array(clusterNodeSchema),
+  /** Clusters whose maps it works on now, and those that work on its own. */
+  helps: v.array(shortText),
+  helpedBy: v.array(shortText),
   warnings: v.array(text),
   /** What can be done with it now. */
   offers: v.array(v.picklist(["start", "stop", "shutDown", "terminal", "log"])),

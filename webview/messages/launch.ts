@@ -69,6 +69,8 @@ export const launchFormSchema = v.object({
   env: shortText,
   clusters: v.array(shortText),
   cluster: shortText,
+  /** Other clusters that the last map of this function ran on. */
+  guests: v.array(shortText),
   map: mapFormSchema,
   /** The input source of the last map of this function. */
   source: v.object({ kind: v.picklist(sourceKinds), text }),

@@ -9,6 +9,10 @@ export const runHeaderSchema = v.object({
   /** `file#export` */
   label: shortText,
   cluster: shortText,
+  /** The cluster that the map belongs to, where that is another one. */
+  home: v.nullable(shortText),
+  /** Other clusters that work or worked on it, and how many inputs each has done. */
+  guests: v.array(v.object({ cluster: shortText, done: count })),
   env: shortText,
   state: v.picklist(["running", "paused", "done", "failed", "cancelled", "interrupted"]),
   createdAtMs: v.number(),

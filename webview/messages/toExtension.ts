@@ -60,6 +60,8 @@ export const toExtension = v.variant("type", [
   v.object({
     type: v.literal("submit"),
     cluster: shortText,
+    /** For a map: other clusters that work on it as well. */
+    guests: v.array(shortText),
     env: shortText,
     /** For a call: the text of each parameter's field. */
     texts: v.array(text),

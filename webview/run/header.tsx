@@ -147,6 +147,8 @@ function RunFacts({ run }: { run: RunHeader }) {
   if (live || run.replicas > 0) facts.push([t("Replicas"), formatCount(run.replicas)]);
   if (isMap || run.costUsd > 0) facts.push([t("Cost"), formatDollars(run.costUsd)]);
   facts.push([t("Env"), shown(run.env, 100)], [t("Cluster"), shown(run.cluster, 100)]);
+  if (run.home !== null) facts.push([t("Belongs to"), shown(run.home, 100)]);
+  for (const { cluster, done } of run.guests) facts.push([t("Done on {0}", shown(cluster, 100)), formatCount(done)]);
   return <Facts facts={facts} />;
 }
 

@@ -28,6 +28,7 @@ export class GuestMap {
   readonly run: RunId;
   readonly spec: MapSpec;
   readonly ask: AskWork;
+  readonly home: string;
   readonly #options: GuestMapOptions;
   readonly #createdAtMs: number;
   readonly #over = Promise.withResolvers<void>();
@@ -43,6 +44,7 @@ export class GuestMap {
     this.run = options.run;
     this.spec = options.spec;
     this.ask = options.ask;
+    this.home = options.home;
     this.#options = options;
     this.#createdAtMs = options.before?.createdAtMs ?? Date.now();
     this.#done = options.before?.done ?? 0;
@@ -136,7 +138,7 @@ export class GuestMap {
   }
 
   get record(): RunRecord {
-    const { run, spec, home } = this.#options;
+    const { run, spec, home } = this;
     const { bundle, env, source } = spec.module;
     const unsettled = this.#feed?.unsettled ?? { done: 0, failed: 0 };
     return {

@@ -6,6 +6,7 @@ import type { AskWork } from "../../protocol/passOn.ts";
 import type { ResolvedEnv } from "../../spec/env.ts";
 import { FarcallError } from "../../spec/errors.ts";
 import type { RunId } from "../../spec/names.ts";
+import { withSignal } from "../../spec/withSignal.ts";
 import type { Changes } from "../changes.ts";
 import type { SharedCode } from "../fleet/code.ts";
 import type { Fleet } from "../fleet/fleet.ts";
@@ -43,11 +44,12 @@ export class GuestMaps {
 
   /** Works on a map until it has ended, or `signal` says that nobody brings work any more. */
   async join(join: Join, ask: AskWork, signal: AbortSignal): Promise<void> {
-    const { run, spec, home, cluster, here = false } = join;
-    const before = this.#maps.get(run);
-    // A client that comes back may be here before it is known that its connection of before is gone.
-    before?.map.leave();
-    await before?.ended;
+    const { run, spec, home, cluster, here = false, waits = false } = join;
+    for (let before = this.#maps.get(run); before; before = this.#maps.get(run)) {
+      // A client that comes back may be here before it is known that its connection of before is gone.
+      if (!waits) before.map.leave();
+      await withSignal(before.ended, signal);
+    }
     const { node, cache, runs, logs, changes } = this.#options;
     const map = new GuestMap({
       run,
@@ -108,7 +110,7 @@ export class GuestMaps {
         joined.add(number);
         fleet
           .peer(number, signal)
-          .then((peer) => peer.request("work.join", { ...join, here: true }, { signal }))
+          .then((peer) => peer.request("work.join", { ...join, here: true, waits: false }, { signal }))
           .catch(() => undefined)
           .finally(() => joined.delete(number));
       }
@@ -137,9 +139,12 @@ export class GuestMaps {
   }
 
   working(): NodeStatus["maps"] {
-    return [...this.#maps].flatMap(([run, { map }]) =>
-      map.replicas > 0 ? [{ run, active: map.activeInputs, replicas: map.replicas }] : [],
-    );
+    return [...this.#maps].map(([run, { map }]) => ({
+      run,
+      active: map.activeInputs,
+      replicas: map.replicas,
+      home: map.home,
+    }));
   }
 
   busyRuns(uses: (env: ResolvedEnv) => boolean): RunId[] {

@@ -1,5 +1,5 @@
-import type { GuestPart } from "../../protocol/messages/runs.ts";
 import type { Item, Params, Result } from "../../protocol/messages/catalogue.ts";
+import type { GuestPart, GuestWork } from "../../protocol/messages/runs.ts";
 import type { WorkMethods } from "../../protocol/messages/work.ts";
 import type { Handlers } from "../../protocol/rpc.ts";
 import type { Incoming } from "../../protocol/served.ts";
@@ -9,6 +9,7 @@ import type { Lease, MapQueue, ResultRange } from "../../queue/mapQueue.ts";
 import { FarcallError } from "../../spec/errors.ts";
 import type { RunId } from "../../spec/names.ts";
 import { piece } from "../chunks.ts";
+import { nameOf, partsOf } from "./parts.ts";
 import { cutRanges } from "./ranges.ts";
 
 /**
@@ -32,7 +33,7 @@ interface Lent {
   put: ResultRange[];
 }
 
-type Part = GuestPart & { heardAtMs: number };
+type Working = GuestWork & { heardAtMs: number };
 type Borrower = { run: RunId; cluster: string; node: number };
 
 /** Chunks that one claim may have. */
@@ -43,7 +44,7 @@ export class Lender {
   readonly #host: LenderHost;
   /** By run and by token. */
   readonly #lent = new Map<RunId, Map<string, Lent>>();
-  readonly #parts = new Map<RunId, Map<string, Part>>();
+  readonly #working = new Map<RunId, Map<string, Working>>();
 
   constructor(queue: MapQueue, host: LenderHost) {
     this.#queue = queue;
@@ -77,8 +78,8 @@ export class Lender {
     const { signal } = incoming;
     this.#forgetLate(run);
     const leases = await this.#queue.claim(run, { max: Math.min(max, maxClaimed), waitMs, signal });
-    if (leases.length === 0) return { ended: await this.#isOver(run) };
-    this.#part(params);
+    if (leases.length === 0 && (await this.#isOver(run))) return { ended: true };
+    this.#hear(params);
     const lent = this.#lent.get(run) ?? new Map<string, Lent>();
     this.#lent.set(run, lent);
     for (const lease of leases) {
@@ -103,7 +104,7 @@ export class Lender {
 
   async #say({ replicas, active, ...params }: Params<WorkMethods["work.say"]>): Promise<void> {
     if (await this.#isOver(params.run)) return;
-    Object.assign(this.#part(params), { replicas, active });
+    Object.assign(this.#hear(params), { replicas, active });
     this.#host.onSaid(params.run);
   }
 
@@ -126,9 +127,10 @@ export class Lender {
     const results = [...lent.put, ...cutRanges(params.ranges, body)];
     const { chunk } = lent.lease;
     const children = params.children.map(({ lo, count, deaths }) => piece(chunk, lo, lo + count, deaths));
-    const became = await this.#queue.settle(lent.lease, { results, children });
+    const became = await this.#queue.settle(lent.lease, { results, children, by: nameOf(params) });
     this.#take(params);
-    if (became === "stored") this.#note(params, results);
+    const failed = became === "stored" ? results.find(({ errors }) => errors > 0) : undefined;
+    if (failed) this.#host.onInputFailed(params.run, failed.lo);
     return became;
   }
 
@@ -140,31 +142,33 @@ export class Lender {
       lent!.delete(token);
       await this.#queue.release(lease, 0);
     }
-    for (const part of this.#parts.get(run)?.values() ?? []) {
-      if (part.cluster === cluster) Object.assign(part, { replicas: 0, active: 0 });
-    }
+    const working = this.#working.get(run);
+    for (const [name, each] of working ?? []) if (each.cluster === cluster) working!.delete(name);
     this.#host.onSaid(run);
   }
 
-  /** What guests did and do of a map; undefined when there are none. */
-  parts(run: RunId): GuestPart[] | undefined {
-    const parts = this.#parts.get(run);
-    if (!parts) return undefined;
+  /** What guests do of a map that this node lends the work of. */
+  working(run: RunId): GuestWork[] {
     const nowMs = performance.now();
-    return [...parts.values()].map(({ heardAtMs, ...part }) =>
-      nowMs - heardAtMs > leaseMs ? { ...part, replicas: 0, active: 0 } : part,
+    return [...(this.#working.get(run)?.values() ?? [])].flatMap(({ heardAtMs, ...work }) =>
+      nowMs - heardAtMs > leaseMs ? [] : [work],
     );
+  }
+
+  /** What guests did and do of a map. `elsewhere` is what they do of it by way of other nodes of this cluster. */
+  async parts(run: RunId, elsewhere: readonly GuestWork[] = []): Promise<GuestPart[]> {
+    return partsOf(await this.#queue.credits(run), [...this.working(run), ...elsewhere]);
   }
 
   /** The map has ended. */
   forget(run: RunId): void {
     this.#lent.delete(run);
-    this.#parts.delete(run);
+    this.#working.delete(run);
   }
 
   #find(params: Borrower & { token: string }): Lent | undefined {
     const lent = this.#lent.get(params.run)?.get(params.token);
-    if (lent) this.#part(params);
+    if (lent) this.#hear(params);
     return lent;
   }
 
@@ -174,24 +178,14 @@ export class Lender {
     return lent;
   }
 
-  #part({ run, cluster, node }: Borrower): Part {
-    const parts = this.#parts.get(run) ?? new Map<string, Part>();
-    this.#parts.set(run, parts);
-    const key = `${cluster}:${node}`;
-    const part = parts.get(key) ?? { cluster, node, done: 0, failed: 0, active: 0, replicas: 0, heardAtMs: 0 };
-    part.heardAtMs = performance.now();
-    parts.set(key, part);
-    return part;
-  }
-
-  #note(params: Borrower, results: readonly ResultRange[]): void {
-    const part = this.#part(params);
-    for (const { count, errors } of results) {
-      part.done += count;
-      part.failed += errors;
-    }
-    const failed = results.find(({ errors }) => errors > 0);
-    if (failed) this.#host.onInputFailed(params.run, failed.lo);
+  #hear({ run, cluster, node }: Borrower): Working {
+    const working = this.#working.get(run) ?? new Map<string, Working>();
+    this.#working.set(run, working);
+    const name = nameOf({ cluster, node });
+    const found = working.get(name) ?? { cluster, node, active: 0, replicas: 0, heardAtMs: 0 };
+    found.heardAtMs = performance.now();
+    working.set(name, found);
+    return found;
   }
 
   /** The queue has given them to others, or will at once. */

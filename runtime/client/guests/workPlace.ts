@@ -1,5 +1,6 @@
 import { FarcallError } from "../../spec/errors.ts";
 import type { RemoteModule } from "../module.ts";
+import type { Session } from "../session.ts";
 
 /** A cluster, as a map sees it that several work on. */
 export interface WorkPlace {
@@ -13,7 +14,16 @@ export interface WorkPlace {
 /** Another cluster that works on a map, and what it is called there. */
 export interface GuestPlace {
   name: string;
+  session: Session;
+  /** Makes sure that it has the code; once more when it may not be what it was. */
+  ready(signal: AbortSignal, isAgain: boolean): Promise<unknown>;
+}
+
+/** One that a program or a person has named. */
+interface ChosenPlace extends GuestPlace {
   module: RemoteModule;
+  /** Whoever knows the map's home by its name knows this one by its own. */
+  isNamed: boolean;
 }
 
 /**
@@ -25,7 +35,7 @@ export function guestPlaces(
   home: WorkPlace | undefined,
   named: ((name: string) => WorkPlace) | undefined,
   module: RemoteModule,
-): GuestPlace[] {
+): ChosenPlace[] {
   const seen = new Set<string>();
   const names = new Map<string, number>(home ? [[home.name, 1]] : []);
   const places = on.map((each) => {
@@ -44,6 +54,9 @@ export function guestPlaces(
     if (home && place.name === home.name && place.home === home.home) return [];
     const nth = (names.get(place.name) ?? 0) + 1;
     names.set(place.name, nth);
-    return [{ name: nth === 1 ? place.name : `${place.name}#${nth}`, module: place.bring(module) }];
+    const name = nth === 1 ? place.name : `${place.name}#${nth}`;
+    const there = place.bring(module);
+    const ready = (signal: AbortSignal, isAgain: boolean) => (isAgain ? there.reload(signal) : there.load());
+    return [{ name, isNamed: place.home === home?.home, module: there, session: there.session, ready }];
   });
 }

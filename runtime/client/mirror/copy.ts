@@ -26,8 +26,11 @@ export async function keepRun(session: Asking, store: MirrorStore, run: string, 
         (await copied(outcomesOf(session, record, signal), join(folder, "outcomes"), store.limits.outcomesBytes)),
       log: await copied(logOf(session, record, signal), join(folder, "log"), store.limits.logBytes),
     };
-    const { value: asked, body: args } = await session.request("run.request", { run }, { signal });
-    await writeFile(join(folder, "request"), encodePiece(asked, args), kept);
+    // What was asked for with another cluster's map is kept with that.
+    if (record.home === undefined) {
+      const { value: asked, body: args } = await session.request("run.request", { run }, { signal });
+      await writeFile(join(folder, "request"), encodePiece(asked, args), kept);
+    }
     if (record.kind === "call") {
       const { value, body } = await session.request("run.result", { run }, { signal });
       await writeFile(join(folder, "result"), encodePiece(value, body), kept);
@@ -42,7 +45,7 @@ export async function keepRun(session: Asking, store: MirrorStore, run: string, 
 
 const empty = new Uint8Array();
 
-/** Undefined for a run that has not ended, or that belongs to another cluster. When it did is written down a moment after it has. */
+/** Undefined for a run that has not ended. When it did is written down a moment after it has. */
 async function endedRecord(
   session: Asking,
   run: string,
@@ -50,8 +53,7 @@ async function endedRecord(
 ): Promise<RunRecord | undefined> {
   for (let looks = 1; ; looks++) {
     const { record } = (await session.request("run.get", { run }, { signal, timeoutMs: askTimeoutMs })).value;
-    // What was done here of another cluster's map is kept by whoever follows that.
-    if (!hasEnded(record.state) || record.home !== undefined) return undefined;
+    if (!hasEnded(record.state)) return undefined;
     if (record.endedAtMs !== null || looks === maxLooks) return record;
     await pause(betweenLooksMs, signal);
   }

@@ -48,7 +48,7 @@ export class Mirror {
   async keepAll(session: Session, signal: AbortSignal): Promise<number> {
     const { store } = this.#options;
     const { value } = await session.request("run.list", { limit: listedAtOnce }, { signal });
-    const isWanted = ({ id, state, home }: RunRecord) => hasEnded(state) && home === undefined && !store.has(id);
+    const isWanted = ({ id, state }: RunRecord) => hasEnded(state) && !store.has(id);
     const wanted = value.runs.filter(isWanted).map(({ id }) => id);
     let failed = 0;
     const work = async () => {

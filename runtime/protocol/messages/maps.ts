@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { mapOptionsSchema } from "../../spec/map.ts";
 import type { Catalogue } from "./catalogue.ts";
 import { moduleSchema } from "./code.ts";
-import { count, inputName, nothing, runId } from "./fields.ts";
+import { clusterNames, count, inputName, nothing, runId } from "./fields.ts";
 import { runSchema } from "./runs.ts";
 
 /** Maps: inputs in, outcomes out. */
@@ -17,6 +17,8 @@ export const mapSpecSchema = v.object({
   options: mapOptionsSchema,
   /** How the client came by the inputs, as it may be told again: `/data/urls.jsonl`, `/work/gen.ts#pages`. */
   input: v.optional(inputName),
+  /** Names of other clusters that are to work on it as well, as the client knows them. */
+  guests: v.optional(clusterNames),
 });
 export type MapSpec = v.InferOutput<typeof mapSpecSchema>;
 

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import type { Catalogue } from "./catalogue.ts";
 import { count, nothing, runId } from "./fields.ts";
+import { guestWorkSchema } from "./runs.ts";
 
 /** How a cluster, its nodes and their replicas are. */
 
@@ -13,6 +14,18 @@ const replicaSchema = v.object({
   active: count,
   residentMiB: v.number(),
 });
+
+const nodeMapSchema = v.object({
+  run: runId,
+  /** Inputs in the hands of its own replicas, and how many those are. */
+  active: count,
+  replicas: count,
+  /** The cluster that the map belongs to, where that is another one. */
+  home: v.optional(v.string()),
+  /** Other clusters that this node lends work of the map to. */
+  guests: v.optional(v.array(guestWorkSchema)),
+});
+export type NodeMap = v.InferOutput<typeof nodeMapSchema>;
 
 /** A node of a cluster, as it says of itself every few seconds. */
 const nodeStatusSchema = v.object({
@@ -40,8 +53,8 @@ const nodeStatusSchema = v.object({
   /** Of its agent. */
   build: v.optional(v.string()),
   replicas: v.array(replicaSchema),
-  /** Maps that it works on. */
-  maps: v.array(v.object({ run: runId, active: count, replicas: count })),
+  /** Maps that it works on or lends the work of. */
+  maps: v.array(nodeMapSchema),
 });
 export type NodeStatus = v.InferOutput<typeof nodeStatusSchema>;
 

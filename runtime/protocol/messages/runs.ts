@@ -4,23 +4,23 @@ import { mapOptionsSchema } from "../../spec/map.ts";
 import { failureSchema } from "../failure.ts";
 import type { Catalogue } from "./catalogue.ts";
 import { sourceSchema } from "./code.ts";
-import { count, hash, inputName, nothing, runId } from "./fields.ts";
+import { clusterNames, count, hash, inputName, nothing, runId } from "./fields.ts";
 
 /** The record of runs: what each was asked to do, how it goes, and what changes. */
 
 const runStates = ["running", "paused", "done", "failed", "cancelled", "interrupted"] as const;
 export type RunState = (typeof runStates)[number];
 
-/** What a node of another cluster did of a map. */
+/** How much a node of another cluster works on a map, as it last said. */
+export const guestWorkSchema = v.object({ cluster: v.string(), node: count, active: count, replicas: count });
+export type GuestWork = v.InferOutput<typeof guestWorkSchema>;
+
+/** What a node of another cluster did of a map, and does. */
 const guestSchema = v.object({
-  cluster: v.string(),
-  node: count,
-  /** Inputs it settled, those that failed included, since the agent of the map's home began. */
+  ...guestWorkSchema.entries,
+  /** Inputs it settled, those that failed included. */
   done: count,
   failed: count,
-  /** Inputs being worked on, and replicas that do, as it last said. */
-  active: count,
-  replicas: count,
 });
 export type GuestPart = v.InferOutput<typeof guestSchema>;
 
@@ -70,6 +70,7 @@ const requestSchema = v.object({
   /** Of a map. */
   options: v.optional(mapOptionsSchema),
   input: v.optional(inputName),
+  guests: v.optional(clusterNames),
 });
 export type RequestRecord = v.InferOutput<typeof requestSchema>;
 

@@ -1,12 +1,12 @@
 import * as v from "valibot";
 import type { Catalogue } from "./catalogue.ts";
-import { count, nothing, runId } from "./fields.ts";
+import { clusterName, count, nothing, runId } from "./fields.ts";
 import { mapSpecSchema } from "./maps.ts";
 
 /** A map that several clusters work on: who joins, and the work on its way to them and back. */
 
 /** Who borrows work: a node of a cluster that is not the map's home. */
-const borrower = { run: runId, cluster: v.pipe(v.string(), v.maxLength(200)), node: count };
+const borrower = { run: runId, cluster: clusterName, node: count };
 const outcomeRanges = v.array(v.object({ lo: count, count, errors: count, bytes: count }));
 
 /**
@@ -45,6 +45,8 @@ export type WorkMethods = typeof workMethods;
 
 /** How a cluster comes to work on a map of another one, and leaves. */
 export const guestMethods = {
+  /** What a map is, for who has other clusters work on it again. */
+  "map.spec": { params: v.object({ run: runId }), result: v.object({ spec: mapSpecSchema }) },
   /** Gives back all that a cluster has leased of a map. */
   "work.leave": { params: v.object({ run: runId, cluster: v.string() }), result: nothing },
   /**
@@ -59,6 +61,8 @@ export const guestMethods = {
       cluster: v.string(),
       /** Only the node that is asked. */
       here: v.optional(v.boolean()),
+      /** While somebody else brings it the work, this begins when that ends, rather than take over. */
+      waits: v.optional(v.boolean()),
     }),
     result: nothing,
   },

@@ -108,6 +108,9 @@ export function brokerConfig(seat: SeatConfig, files: SeatFiles): string {
       ? [
           "cluster {",
           "  name: farcall",
+          // A seat that went without a word is asked for outcomes until its route is closed, after three of these.
+          '  ping_interval: "2s"',
+          "  ping_max: 2",
           `  listen: ${quote(address(cluster))}`,
           `  routes: [${cluster.seats.map((seat) => quote(`nats-route://${seat}`)).join(", ")}]`,
           ...secure.map(indent),

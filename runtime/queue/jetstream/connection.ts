@@ -171,10 +171,15 @@ export class Connection {
   #hearLeaders(): void {
     this.nats.subscribe(leaderElected, {
       callback: (error, message) => {
-        if (error) void this.pause(hearAgainMs).then(() => this.signal.aborted || this.#hearLeaders());
+        if (error) void this.#hearLeadersLater();
         else this.#leaderElected(message.subject);
       },
     });
+  }
+
+  async #hearLeadersLater(): Promise<void> {
+    await this.pause(hearAgainMs);
+    if (!this.signal.aborted) this.#hearLeaders();
   }
 
   #leaderElected(subject: string): void {

@@ -2,7 +2,7 @@
  * All that is known of a job's inputs and outcomes but their bodies. It is built by reading the stream of
  * outcomes, and what this process stores itself is entered at once; entering something twice does nothing.
  */
-import type { JobCounts } from "../mapQueue.ts";
+import type { Credit, JobCounts } from "../mapQueue.ts";
 import type { BlobRef } from "./blobs.ts";
 import { type Range, Ranges } from "./ranges.ts";
 import type { Settled, SettledChild } from "./settled.ts";
@@ -47,6 +47,7 @@ export class JobIndex {
   #inputCount = 0;
   #errorCount = 0;
   readonly #settled = new Map<string, readonly SettledChild[]>();
+  readonly #credits = new Map<string, Credit>();
 
   addInput({ lo, count }: Range): void {
     // Two processes that were sent overlapping inputs at once are not kept apart; the first counts.
@@ -75,8 +76,20 @@ export class JobIndex {
       let place = this.settledOrder.length;
       while (place > 0 && this.settledOrder[place - 1]!.sequence > range.sequence) place--;
       this.settledOrder.splice(place, 0, range);
+      if (settled.by !== undefined) this.#credit(settled.by, range);
     }
     return true;
+  }
+
+  #credit(by: string, { count, errors }: IndexedRange): void {
+    const credit = this.#credits.get(by) ?? { by, settled: 0, errors: 0 };
+    credit.settled += count;
+    credit.errors += errors;
+    this.#credits.set(by, credit);
+  }
+
+  credits(): Credit[] {
+    return [...this.#credits.values()].map((credit) => ({ ...credit }));
   }
 
   /** The children that a chunk was settled with; undefined when it is not settled as far as is known here. */

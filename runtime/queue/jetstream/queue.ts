@@ -191,6 +191,13 @@ export class JetStreamQueue implements port.MapQueue {
     return job.index.counts(this.#jobs.leases.countOf(job.key), hasEnded(record));
   }
 
+  async credits(id: RunId): Promise<port.Credit[]> {
+    this.#checkOpen();
+    const { record, job } = await this.#jobs.need(id);
+    if (hasEnded(record)) await job.whole(record);
+    return job.index.credits();
+  }
+
   async job(id: RunId): Promise<port.JobRecord | undefined> {
     this.#checkOpen();
     const record = await this.#jobs.records.get(id);

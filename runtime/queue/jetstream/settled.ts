@@ -33,6 +33,8 @@ export interface Settled extends ChunkName {
   blob: BlobRef | undefined;
   /** Names the settlement among all that were tried for the chunk. */
   nonce: string;
+  /** In whose name, if in anybody's. */
+  by: string | undefined;
 }
 
 /** The broker allows 64 KiB of headers. */
@@ -55,10 +57,10 @@ export function describe(name: ChunkName, settlement: Settlement, nonce: string,
     .map(({ lo, count, deaths = 0 }) => ({ lo, count, deaths }))
     .sort((a, b) => a.lo - b.lo);
   const count = [...results, ...children].reduce((sum, part) => sum + part.count, 0);
-  return { lo: name.lo, depth: name.depth, count, results, children, blob, nonce };
+  return { lo: name.lo, depth: name.depth, count, results, children, blob, nonce, by: settlement.by };
 }
 
-export function settledHeaders({ results, children, nonce, blob }: Settled): MsgHdrs {
+export function settledHeaders({ results, children, nonce, blob, by }: Settled): MsgHdrs {
   const text = (n: number): string => n.toString(radix);
   const parts = [
     ...results.map(({ lo, count, errors, bytes }) => ({ lo, text: `${text(count)}.${text(errors)}.${text(bytes)}` })),
@@ -76,6 +78,8 @@ export function settledHeaders({ results, children, nonce, blob }: Settled): Msg
   const head = headers();
   head.set("Parts", line);
   head.set("Nonce", nonce);
+  // A header takes one line of printable characters.
+  if (by !== undefined) head.set("By", encodeURIComponent(by));
   if (blob) setBlob(head, blob);
   return head;
 }
@@ -103,5 +107,6 @@ export function readSettled(token: string, head: MsgHdrs | undefined): Settled |
     lo += count;
   }
   const nonce = head?.get("Nonce") ?? "";
-  return { lo: first!, depth: depth!, count: lo - first!, results, children, blob: blobOf(head), nonce };
+  const by = head?.has("By") ? decodeURIComponent(head.get("By")) : undefined;
+  return { lo: first!, depth: depth!, count: lo - first!, results, children, blob: blobOf(head), nonce, by };
 }

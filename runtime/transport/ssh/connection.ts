@@ -2,11 +2,12 @@ import type { Duplex } from "node:stream";
 import type { Client, ClientChannel } from "ssh2";
 import { FarcallError } from "../../spec/errors.ts";
 import { setReferenced } from "../stream.ts";
+import { caughtUp } from "./asking.ts";
 import { type CommandOptions, type CommandResult, follow } from "./command.ts";
 import { defaultTimeoutMs, type Login, login, type SshOptions } from "./login.ts";
 import { Sessions } from "./sessions.ts";
 import { SocketStream } from "./socketStream.ts";
-import { watch } from "./silence.ts";
+import { type DoOthersAnswer, Silence } from "./silence.ts";
 import { closedHere, lost, noAnswer, refused, unreachableThrough } from "./sshErrors.ts";
 import type { SshTarget } from "./target.ts";
 
@@ -40,6 +41,7 @@ export class SshConnection implements AsyncDisposable {
   readonly #client: Client;
   readonly #stream: Duplex;
   readonly #through: SshConnection | undefined;
+  readonly #silence: Silence;
   readonly #sessions = new Sessions();
   /** Who takes streams from a port of the machine, by port. */
   readonly #listeners = new Map<number, (stream: Duplex) => void>();
@@ -76,7 +78,7 @@ export class SshConnection implements AsyncDisposable {
         resolve(this.#gone.reason);
       });
     });
-    watch(client, stream, this.closed);
+    this.#silence = new Silence(client, stream, this.closed);
   }
 
   /**
@@ -100,6 +102,11 @@ export class SshConnection implements AsyncDisposable {
     return this.#gone !== undefined;
   }
 
+  /** Has the connection given up sooner when the machine is silent and `doOthersAnswer` says that others are not. */
+  compareWith(doOthersAnswer: DoOthersAnswer): void {
+    this.#silence.doOthersAnswer = doOthersAnswer;
+  }
+
   /**
    * Runs a command in the user's login shell, whichever that is. `command` is one of Farcall's own constants: what
    * comes from anywhere else goes in as input. Its time counts from when it begins: it may wait for others to end.
@@ -114,7 +121,8 @@ export class SshConnection implements AsyncDisposable {
         options.signal,
       );
     } finally {
-      release();
+      // To sshd a session lasts until it has read of its end: the next one must not come with the same packet.
+      void caughtUp(this.#client, this.closed).then(release);
     }
   }
 
@@ -128,7 +136,10 @@ export class SshConnection implements AsyncDisposable {
       channel.on("exit", (code: number | null) => (status = code ?? 1));
       const ended = new Promise<number>((resolve) => channel.once("close", () => resolve(status)));
       const release = this.#hold();
-      void ended.then(release).then(leave);
+      void ended
+        .then(release)
+        .then(() => caughtUp(this.#client, this.closed))
+        .then(leave);
       return {
         stream: channel,
         ended,
