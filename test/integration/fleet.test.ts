@@ -189,23 +189,3 @@ describeInLab("a cluster of two machines", (lab) => {
     expect(fleet.farcallProcesses()).toEqual([]);
   });
 });
-
-describeInLab("a machine that does not get through to the others", (lab) => {
-  it("is named with what to open", async () => {
-    await using fleet = await TestFleet.prepare({ lab: lab(), nodes: 2 });
-    const [head, other] = fleet.machines;
-    await other!.block(head!.address);
-    const up = await fleet.cli(["up", "lab", "--host", head!.name, "--host", other!.name], { timeoutMs: 100_000 });
-    expect(up.status).toBe(2);
-    expect(up.stderr).toMatch(
-      new RegExp(
-        `error node\\.unreachable: ${other!.name} does not get through to ${head!.name} \\(${head!.address}, port \\d+\\)`,
-      ),
-    );
-    expect(up.stderr).toMatch(new RegExp(`Open this port for ${other!.name}`));
-    // It never was up, so nothing of it stays behind.
-    expect(fleet.farcallProcesses()).toEqual([]);
-    for (const machine of fleet.machines) expect(await machine.do(`ls -A ${machine.home}`)).not.toMatch(/farcall/);
-    expect((await fleet.cli(["status", "lab"])).stderr).toMatch(/error cluster\.unknown/);
-  });
-});

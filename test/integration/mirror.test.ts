@@ -18,10 +18,12 @@ describeInLab("what is kept of the runs of a cluster", (lab) => {
     JSON.parse((await farcall(["runs", "--on", "lab", "--json"])).stdout) as { id: string; kind: string }[];
   /** What a person can see of a run. */
   const seen = async (id: string) => {
-    const results = await farcall(["results", id, "--on", "lab"]);
-    const unordered = await farcall(["results", id, "--on", "lab", "--unordered", "--errors-only"]);
-    const logs = await farcall(["logs", id, "--on", "lab"]);
-    const tail = await farcall(["logs", id, "--on", "lab", "--tail", "3"]);
+    const [results, unordered, logs, tail] = await Promise.all([
+      farcall(["results", id, "--on", "lab"]),
+      farcall(["results", id, "--on", "lab", "--unordered", "--errors-only"]),
+      farcall(["logs", id, "--on", "lab"]),
+      farcall(["logs", id, "--on", "lab", "--tail", "3"]),
+    ]);
     return [results.status, results.stdout, unordered.stdout, logs.stdout, tail.stdout];
   };
 

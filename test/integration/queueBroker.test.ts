@@ -239,72 +239,74 @@ describe("a seat that dies", () => {
   });
 });
 
-test("three seats lose one under load, the leader, and no outcome", async () => {
-  const seats = await startSeats(3);
-  const servers = seats.map(({ server }) => server);
-  await Promise.all(seats.map(({ broker }) => broker.ready({ servers }, readyMs)));
-  const options = { servers, replicas: 3, leaseMs: 3_000 } as const;
-  const workers = [await open(options), await open(options)];
-  const id = await newJob(workers[0]!);
-  await workers[0]!.addChunks(id, [chunk(0, 5)]);
-  const [first] = await workers[1]!.claim(id, { max: 1, waitMs: longMs });
-  await settleWhole(workers[1]!, first!);
+describe("three seats", () => {
+  let seats: TestSeat[];
+  let servers: string[];
 
-  const nats = await connect({ servers });
-  const { streams } = await jetstreamManager(nats, { timeout: 10_000 });
-  const leader = (await streams.info("RES")).cluster!.leader;
-  await nats.close();
-  const dying = seats.find(({ seat }) => seat.name === leader)!.broker;
-  const { pid } = dying;
-  setTimeout(() => process.kill(pid!, "SIGKILL"), 200);
-  await workThrough(workers, id, 200);
-  expect(dying.pid).not.toBe(pid);
-});
+  beforeAll(async () => {
+    seats = await startSeats(3);
+    servers = seats.map(({ server }) => server);
+    await Promise.all(seats.map(({ broker }) => broker.ready({ servers }, readyMs)));
+  });
 
-test("a seat that went without a word is soon asked for nothing any more", async () => {
-  const seats = await startSeats(3);
-  const servers = seats.map(({ server }) => server);
-  await Promise.all(seats.map(({ broker }) => broker.ready({ servers }, readyMs)));
-  const worker = await open({ servers, replicas: 3 });
-  const id = await newJob(worker);
-  await worker.addChunks(id, chunks(60, 1));
-  await drain(worker, id);
-  // Until every seat gives outcomes out, as it does a moment after it has them.
-  await sleep(2_000);
-  const asleep = seats[1]!;
-  const reader = await open({ servers: servers.filter((server) => server !== asleep.server), replicas: 3 });
-  await reader.counts(id);
-  process.kill(asleep.broker.pid!, "SIGSTOP");
-  try {
-    await sleep(7_500);
-    const beganAtMs = performance.now();
-    expect(firstFault(await readOutcomes(reader, id, { order: "index" }))).toBe(60);
-    expect(performance.now() - beganAtMs).toBeLessThan(2_500);
-  } finally {
-    process.kill(asleep.broker.pid!, "SIGCONT");
-  }
-});
+  test("have all outcomes of a job that ended for whoever is told of its end before the last of them", async () => {
+    const worker = await open({ servers, replicas: 3 });
+    // Each reader's consumer lies on one of the seats, and each of those may be behind.
+    const readers = await Promise.all(servers.map(() => open({ servers, replicas: 3 })));
+    for (let round = 0; round < 60; round++) {
+      const id = await newJob(worker);
+      await worker.addChunks(id, chunks(20, 1));
+      await worker.closeInput(id, 20);
+      await Promise.all(readers.map((reader) => reader.counts(id)));
+      const leases = await worker.claim(id, { max: 20, waitMs: longMs });
+      await Promise.all(leases.map((lease) => settleWhole(worker, lease)));
+      await drain(worker, id);
+      await worker.setState(id, "done", (await worker.job(id))!.revision);
+      const found = readers.map(async (reader) => {
+        while ((await reader.job(id))!.state !== "done") await new Promise((resolve) => setImmediate(resolve));
+        return firstFault(await readOutcomes(reader, id, { order: "index" }));
+      });
+      expect(await Promise.all(found)).toEqual([20, 20, 20]);
+    }
+  });
 
-test("outcomes of a job that ended are whole for whoever is told of its end before the last of them", async () => {
-  const seats = await startSeats(3);
-  const servers = seats.map(({ server }) => server);
-  await Promise.all(seats.map(({ broker }) => broker.ready({ servers }, readyMs)));
-  const worker = await open({ servers, replicas: 3 });
-  // Each reader's consumer lies on one of the seats, and each of those may be behind.
-  const readers = await Promise.all(servers.map(() => open({ servers, replicas: 3 })));
-  for (let round = 0; round < 60; round++) {
+  test("lose one under load, the leader, and no outcome", async () => {
+    const options = { servers, replicas: 3, leaseMs: 3_000 } as const;
+    const workers = [await open(options), await open(options)];
+    const id = await newJob(workers[0]!);
+    await workers[0]!.addChunks(id, [chunk(0, 5)]);
+    const [first] = await workers[1]!.claim(id, { max: 1, waitMs: longMs });
+    await settleWhole(workers[1]!, first!);
+
+    const nats = await connect({ servers });
+    const { streams } = await jetstreamManager(nats, { timeout: 10_000 });
+    const leader = (await streams.info("RES")).cluster!.leader;
+    await nats.close();
+    const dying = seats.find(({ seat }) => seat.name === leader)!.broker;
+    const { pid } = dying;
+    setTimeout(() => process.kill(pid!, "SIGKILL"), 200);
+    await workThrough(workers, id, 200);
+    expect(dying.pid).not.toBe(pid);
+  });
+
+  test("soon ask one for nothing any more that went without a word", async () => {
+    const worker = await open({ servers, replicas: 3 });
     const id = await newJob(worker);
-    await worker.addChunks(id, chunks(20, 1));
-    await worker.closeInput(id, 20);
-    await Promise.all(readers.map((reader) => reader.counts(id)));
-    const leases = await worker.claim(id, { max: 20, waitMs: longMs });
-    await Promise.all(leases.map((lease) => settleWhole(worker, lease)));
+    await worker.addChunks(id, chunks(60, 1));
     await drain(worker, id);
-    await worker.setState(id, "done", (await worker.job(id))!.revision);
-    const found = readers.map(async (reader) => {
-      while ((await reader.job(id))!.state !== "done") await new Promise((resolve) => setImmediate(resolve));
-      return firstFault(await readOutcomes(reader, id, { order: "index" }));
-    });
-    expect(await Promise.all(found)).toEqual([20, 20, 20]);
-  }
+    // Until every seat gives outcomes out, as it does a moment after it has them.
+    await sleep(2_000);
+    const asleep = seats[1]!;
+    const reader = await open({ servers: servers.filter((server) => server !== asleep.server), replicas: 3 });
+    await reader.counts(id);
+    process.kill(asleep.broker.pid!, "SIGSTOP");
+    try {
+      await sleep(7_500);
+      const beganAtMs = performance.now();
+      expect(firstFault(await readOutcomes(reader, id, { order: "index" }))).toBe(60);
+      expect(performance.now() - beganAtMs).toBeLessThan(2_500);
+    } finally {
+      process.kill(asleep.broker.pid!, "SIGCONT");
+    }
+  });
 });

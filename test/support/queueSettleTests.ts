@@ -16,8 +16,13 @@ import { type OpenQueue, queueFixture } from "./queueFixture.ts";
 
 const longMs = 30_000;
 
+export interface SettleTestOptions {
+  /** Of the test that leaves to chance what becomes of each; its numbers are others each time. Default 20,000. */
+  chunks?: number;
+}
+
 /** One outcome for each input, whatever happens on the way. */
-export function queueSettleTests(open: OpenQueue): void {
+export function queueSettleTests(open: OpenQueue, { chunks = 20_000 }: SettleTestOptions = {}): void {
   const { newDir, start } = queueFixture(open);
 
   test("a chunk that is settled twice at once has one outcome", async () => {
@@ -161,7 +166,7 @@ export function queueSettleTests(open: OpenQueue): void {
     const random = seededRandom(seed);
     const queue = await start({ leaseMs: 100, maxPendingBytes: 400_000 });
     const id = await newJob(queue);
-    const total = await sendAndWork(queue, id, random, 20_000);
+    const total = await sendAndWork(queue, id, random, chunks);
     const outcomes = await readOutcomes(queue, id, { order: "index" });
     const where = `first fault with FARCALL_TEST_SEED=${seed}`;
     expect(firstFault(outcomes), where).toBe(total);

@@ -66,11 +66,14 @@ function html(name: PageName, theme: ThemeName, origin: string): string {
 export class PageLab implements AsyncDisposable {
   readonly #server: Server;
   readonly #browser: Browser;
+  /** Of all pages: in one of its own each would be compiled anew, and none of them keeps anything in it. */
+  readonly #context: BrowserContext;
   readonly origin: string;
 
-  private constructor(server: Server, browser: Browser) {
+  private constructor(server: Server, browser: Browser, context: BrowserContext) {
     this.#server = server;
     this.#browser = browser;
+    this.#context = context;
     this.origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   }
 
@@ -103,20 +106,16 @@ export class PageLab implements AsyncDisposable {
       executablePath: chromiumFile,
       args: ["--no-sandbox", "--disable-gpu"],
     });
-    return new PageLab(server, browser);
+    const context = await browser.newContext({ locale: "en-US", timezoneId: "UTC", reducedMotion: "reduce" });
+    return new PageLab(server, browser, context);
   }
 
   async open(name: PageName, options: PanelOptions = {}): Promise<Panel> {
     const { theme = "dark", width = 1_000, height = 700 } = options;
-    const context = await this.#browser.newContext({
-      viewport: { width, height },
-      locale: "en-US",
-      timezoneId: "UTC",
-      reducedMotion: "reduce",
-    });
-    const page = await context.newPage();
+    const page = await this.#context.newPage();
+    await page.setViewportSize({ width, height });
     page.setDefaultTimeout(waitMs);
-    const panel = new Panel(context, page, this.origin, options);
+    const panel = new Panel(page, this.origin, options);
     await panel.load(`${this.origin}/page/${name}-${theme}`);
     return panel;
   }
@@ -151,12 +150,10 @@ export class Panel implements AsyncDisposable {
   readonly complaints: string[] = [];
   /** Requests to anywhere but the page's own files. */
   readonly strayRequests: string[] = [];
-  readonly #context: BrowserContext;
   readonly #options: PanelOptions;
   readonly #waiters = new Set<() => void>();
 
-  constructor(context: BrowserContext, page: Page, origin: string, options: PanelOptions) {
-    this.#context = context;
+  constructor(page: Page, origin: string, options: PanelOptions) {
     this.page = page;
     this.#options = options;
     page.on("pageerror", (error) => this.complaints.push(String(error)));
@@ -241,6 +238,6 @@ export class Panel implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#context.close();
+    await this.page.close();
   }
 }
