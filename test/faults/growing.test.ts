@@ -82,6 +82,11 @@ describeInLab("a cluster with machines that are dead", (lab) => {
     expect(without.status).toBe(0);
     expect(JSON.parse((await fleet.cli(["run", "--on", "lab", "functions.ts#square", "[7]"])).stdout)).toBe(49);
 
+    const away = (await fleet.cli(["status", "lab"])).stdout.match(/^node \d+ is away: .*$/gm);
+    expect(away).toEqual(
+      [3, 4].map((number) => expect.stringMatching(`^node ${number} is away: it cannot be reached. m`)),
+    );
+
     await two.kill();
     const headless = await fleet.bringUp();
     expect(headless.status).toBe(2);
@@ -94,6 +99,12 @@ describeInLab("a cluster with machines that are dead", (lab) => {
     const again = await fleet.bringUp();
     expect(again.stderr).toMatch(/lab is up: 3 of 4 nodes/);
     expect(again.status).toBe(0);
+    for (const seat of fleet.machines.slice(0, 2)) await four.block(seat.address);
+    await until(
+      async () => (await fleet.cli(["status", "lab"])).stdout,
+      (said) => said.includes("node 4 is away: its agent does not get through to the queue\n"),
+      60_000,
+    );
   }, 240_000);
 
   it("is told of every host that failed where it never was up, and leaves nothing", async () => {

@@ -1,9 +1,12 @@
+import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
+import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Lab } from "../lab/lab.ts";
 import type { Machine } from "../lab/machine.ts";
+import { executed } from "../lab/namespaces.ts";
 import { TestHome, until } from "../support/home.ts";
 
 /** A cluster of one machine of one's own, from the command line, as a person makes it. */
@@ -163,19 +166,61 @@ describe("bringing a machine up", () => {
     await readOnly.do(`mount -t tmpfs -o size=1m none ${readOnly.home} && mount -o remount,ro ${readOnly.home}`);
     const refused = await up(home, readOnly);
     expect(refused.status).toBe(2);
-    expect(refused.stderr).toMatch(/error (node\.unsupported|ssh\.auth)/);
+    expect(refused.stderr).toMatch(/error node\.unsupported: .* cannot be written to/);
     const full = await lab.machine({ diskMiB: 128 });
     await full.fillDisk();
     const noSpace = await up(home, full);
     expect(noSpace.stderr).toMatch(/error disk\.full: m\d+ has \d+ MiB left/);
     await full.freeDisk();
     await nothingLeft(home, full);
-    const bare = await lab.machine({ node: "none", without: ["tar"] });
-    expect((await up(home, bare)).stderr).toMatch(
-      /error node\.unsupported: m\d+ has no Node\.js 24, and no tar and gzip/,
+    await Promise.all([readOnly, full].map((machine) => machine.kill()));
+    for (const tool of ["tar", "gzip"]) {
+      const bare = await lab.machine({ node: "none", without: [tool] });
+      expect((await up(home, bare)).stderr).toMatch(
+        /error node\.unsupported: m\d+ has no Node\.js 24, and no tar and gzip/,
+      );
+      await nothingLeft(home, bare);
+      await bare.kill();
+    }
+  });
+
+  it("says why a machine cannot be logged in to, and keeps nothing", async () => {
+    await using home = await TestHome.create();
+    const machine = await lab.machine();
+    const key = join(lab.folder, "not-let-in");
+    await executed(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key]);
+    const known = join(lab.folder, "known_before");
+    await writeFile(known, `${machine.address} ${(await readFile(`${key}.pub`, "utf8")).trim()}\n`);
+    // It takes connections, and says nothing.
+    const silent = createServer().listen(0, "127.0.0.1");
+    await once(silent, "listening");
+    const { port } = silent.address() as AddressInfo;
+    const hostOf = (name: string, identity: string, knownHosts: string) =>
+      `Host ${name}\n  HostName ${machine.address}\n  User ${machine.user}\n  IdentityFile ${identity}\n  IdentitiesOnly yes\n  UserKnownHostsFile ${knownHosts}\n`;
+    const config = join(lab.folder, "refusing_config");
+    await writeFile(
+      config,
+      [
+        hostOf("wrong-key", key, lab.knownHostsFile),
+        hostOf("changed-host", machine.privateKeyFile, known),
+        `Host silent\n  HostName 127.0.0.1\n  Port ${port}\n`,
+      ].join(""),
     );
-    await nothingLeft(home, bare);
-    await Promise.all([readOnly, full, bare].map((machine) => machine.kill()));
+    const reasons = {
+      "wrong-key": /^error ssh\.auth: .*wrong-key/m,
+      "changed-host": /^error ssh\.host-key-changed: .*changed-host/m,
+      silent: /^error ssh\.timeout: .*silent/m,
+    };
+    await Promise.all(
+      Object.entries(reasons).map(async ([name, reason]) => {
+        const up = await home.cli(["up", `of-${name}`, "--host", name], { env: { FARCALL_SSH_CONFIG: config } });
+        expect([up.status, up.stderr]).toEqual([2, expect.stringMatching(reason)]);
+      }),
+    );
+    silent.close();
+    expect(JSON.parse((await home.cli(["clusters", "--json"])).stdout)).toMatchObject([{ name: "local" }]);
+    await nothingLeft(home, machine);
+    await machine.kill();
   });
 
   it("says so where there is no such user, and changes nothing", async () => {

@@ -109,7 +109,13 @@ describeInLab("calls on a cluster of three machines", (lab) => {
     const run = await cluster.runs.open(done!.id);
     expect(await run.result()).toBe(7);
     expect(await run.request()).toMatchObject({ export: "stay", args: [7], env: onSecond });
-    await expect((await cluster.runs.open(failed!.id)).result()).rejects.toThrow(new RangeError("too far"));
+    const error: Error = await (await cluster.runs.open(failed!.id)).result().then(
+      () => undefined,
+      (thrown) => thrown,
+    );
+    expect(error).toEqual(new RangeError("too far"));
+    // Its code was on that node alone.
+    expect(error.stack).toMatch(/^RangeError: too far\n +at fails \(.*\/project\/there\.ts:3:\d+\)$/);
   });
 
   it("that are detached go on when the agent ends that forwarded them", async () => {

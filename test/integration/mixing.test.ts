@@ -213,7 +213,8 @@ it("goes on with both when the agent of its home is killed", async () => {
 it("gives the next work to whoever is free", async () => {
   const run = f["slowAtHome"].map(range(200), { on: [guest] });
   expect(await run.toArray()).toEqual(range(200));
-  expect(run.progress.guests[0].done).toBeGreaterThanOrEqual(197);
+  // The home begins one in each replica every 3 s, in which the guest does all others unless the computer is busy.
+  expect(run.progress.guests[0].done).toBeGreaterThanOrEqual(190);
 });
 
 it("refuses a cluster that is named twice, and one that is not there, before anything is begun", async () => {

@@ -10,6 +10,8 @@ import type { AgentPeer, Fleet } from "./fleet.ts";
 export class SharedCode {
   readonly #fleet: Fleet;
   readonly #files: FileStore;
+  /** Hashes of bundles. */
+  readonly #mapsOnTheirWay = new Set<string>();
 
   constructor(fleet: Fleet, files: FileStore) {
     this.#fleet = fleet;
@@ -50,6 +52,39 @@ export class SharedCode {
     }
   }
 
+  /** What a bundle is made of, from any other node that knows it. */
+  async find(hash: string): Promise<BundleRef | undefined> {
+    for (const { number } of this.#fleet.elsewhere()) {
+      try {
+        const peer = await this.#fleet.peer(number);
+        return (await peer.request("bundle.get", { hash }, { timeoutMs: askTimeoutMs })).value.bundle;
+      } catch {
+        // Another may know it.
+      }
+    }
+    return undefined;
+  }
+
+  /** Fetches one file, if any other node has it. */
+  async fetchFile(hash: string): Promise<void> {
+    if ((await this.#files.missing([hash])).length > 0) await this.#fetchFromAny(hash);
+  }
+
+  /** Fetches the source maps of a bundle that others run, and returns what it is made of. Once at a time. */
+  async fetchSourceMaps(hash: string): Promise<BundleRef | undefined> {
+    if (this.#mapsOnTheirWay.has(hash)) return undefined;
+    this.#mapsOnTheirWay.add(hash);
+    try {
+      const bundle = await this.find(hash);
+      const maps = bundle?.files.filter(({ path }) => path.endsWith(".map")) ?? [];
+      if (maps.reduce((sum, { size }) => sum + size, 0) > maxSourceMapsBytes) return undefined;
+      for (const map of maps) await this.fetchFile(map.hash);
+      return bundle;
+    } finally {
+      this.#mapsOnTheirWay.delete(hash);
+    }
+  }
+
   /** `nowhere` when all that are there answered that they lack it, `unknown` when one may have it. */
   async #fetchFromAny(hash: string): Promise<"here" | "nowhere" | "unknown"> {
     const others = this.#fleet.elsewhere();
@@ -75,3 +110,5 @@ const fetchWithinMs = 15_000;
 const againMs = 250;
 const askTimeoutMs = 15_000;
 const fileTimeoutMs = 60_000;
+/** As for what clients keep of a run. */
+const maxSourceMapsBytes = 8 * 2 ** 20;

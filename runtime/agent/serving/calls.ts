@@ -62,8 +62,20 @@ export function serveCalls(serving: Serving): Handlers<typeof callMethods> {
         envs.keepModule(call.module, call.env);
         runs.keep(call.record, result, request);
         changes.touch(call.record.id, true);
+        if (result?.ok === false) void keepSourceMaps(serving, call.record.bundle);
       }
       return { result: {} };
     },
   };
+}
+
+/** So that the error of a call names lines of its source also when the node that ran it is gone. */
+async function keepSourceMaps({ runs, code }: Serving, hash: string): Promise<void> {
+  if (runs.bundle(hash)) return;
+  try {
+    const bundle = await code?.fetchSourceMaps(hash);
+    if (bundle) runs.saveBundle(bundle);
+  } catch {
+    // A full disk, most likely. The stack is shown as it came.
+  }
 }

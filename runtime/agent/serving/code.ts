@@ -13,10 +13,13 @@ export function serveCode(serving: Serving): Handlers<typeof codeMethods> {
       await files.put(hash, body);
       return { result: {} };
     },
-    "file.get": async ({ hash }) => ({ result: {}, body: await files.get(hash) }),
+    "file.get": async ({ hash }) => {
+      if (!caller.isNode) await code?.fetchFile(hash);
+      return { result: {}, body: await files.get(hash) };
+    },
 
-    "bundle.get": ({ hash }) => {
-      const bundle = runs.bundle(hash);
+    "bundle.get": async ({ hash }) => {
+      const bundle = runs.bundle(hash) ?? (caller.isNode ? undefined : await code?.find(hash));
       if (!bundle) throw new FarcallError("run.unknown", `The agent does not know the bundle ${hash}.`);
       return { result: { bundle } };
     },
