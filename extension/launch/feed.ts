@@ -30,10 +30,12 @@ export function resumeUnfinished(farcall: Farcall, runs: readonly UnfinishedRun[
 export async function resumeRun(farcall: Farcall, what: UnfinishedRun): Promise<void> {
   const run = await openRun(farcall, what);
   await run.resume();
-  if (!isUnsent(run.record) && !(await runsElsewhere(run))) return;
+  const guests = what.guests ?? (await farcall.memory.unfinished.list()).find((each) => each.run === what.run)?.guests;
+  if (!isUnsent(run.record) && !guests) return;
   if (!vscode.workspace.isTrusted) throw new Error(vscode.l10n.t("Nothing of this folder runs before you trust it."));
-  await farcall.memory.unfinished.add(what);
-  void resumeOne(farcall, what);
+  const whole = { ...what, ...(guests ? { guests } : {}) };
+  await farcall.memory.unfinished.add(whole);
+  void resumeOne(farcall, whole);
 }
 
 async function resumeOne(farcall: Farcall, what: UnfinishedRun): Promise<void> {
@@ -72,14 +74,11 @@ async function sendRest(farcall: Farcall, what: UnfinishedRun): Promise<Fed> {
 
 /** Until a map has ended that other clusters work on as well: they do while this window is there. */
 async function carryWork(farcall: Farcall, what: UnfinishedRun): Promise<void> {
+  if (!what.guests) return;
   const run = await openRun(farcall, what);
-  if (hasEnded(run.record.state) || !(await runsElsewhere(run))) return;
-  await using _guests = await run.withGuests((line) => farcall.log.warn(`${what.run}: ${line}`));
+  if (hasEnded(run.record.state)) return;
+  await using _guests = await run.withGuests(what.guests, (line) => farcall.log.warn(`${what.run}: ${line}`));
   for await (const { state } of run.watch({ signal: farcall.stopped })) if (hasEnded(state)) return;
-}
-
-async function runsElsewhere(run: Run): Promise<boolean> {
-  return run.record.kind === "map" && (await run.request()).guests !== undefined;
 }
 
 /** Tells why inputs are no longer sent. The run stays as it is: what the cluster has is worked on. */

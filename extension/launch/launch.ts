@@ -65,7 +65,7 @@ export function launchCall(farcall: Farcall, call: CallLaunch): Promise<string> 
 /** As `launchCall`. The inputs are sent behind its back. */
 export function launchMap(farcall: Farcall, map: MapLaunch): Promise<string> {
   const run = newRunId();
-  const unfinished = { run, cluster: map.cluster };
+  const unfinished = { run, cluster: map.cluster, ...(map.guests?.length ? { guests: map.guests } : {}) };
   const failed = vscode.l10n.t("Cannot map {0}.", map.export);
   const { guests = [] } = map;
   return begun(farcall, map, { run, failed }, async (signal, report, onBegun) => {

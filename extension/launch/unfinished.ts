@@ -5,6 +5,8 @@ import { join } from "node:path";
 export interface UnfinishedRun {
   run: string;
   cluster: string;
+  /** Other clusters that it was begun on. */
+  guests?: readonly string[];
 }
 
 /**
@@ -22,13 +24,16 @@ export class UnfinishedRuns {
     const names = await readdir(this.#folder).catch(() => []);
     const found = names
       .filter((name) => /^[a-z0-9-]{1,40}$/.test(name))
-      .map(async (run) => ({ run, cluster: await readFile(join(this.#folder, run), "utf8").catch(() => "") }));
+      .map(async (run) => {
+        const [cluster = "", ...guests] = (await readFile(join(this.#folder, run), "utf8").catch(() => "")).split(",");
+        return { run, cluster, ...(guests.length > 0 ? { guests } : {}) };
+      });
     return (await Promise.all(found)).filter(({ cluster }) => cluster !== "");
   }
 
-  async add({ run, cluster }: UnfinishedRun): Promise<void> {
+  async add({ run, cluster, guests = [] }: UnfinishedRun): Promise<void> {
     await mkdir(this.#folder, { recursive: true, mode: 0o700 });
-    await writeFile(join(this.#folder, run), cluster, { mode: 0o600 });
+    await writeFile(join(this.#folder, run), [cluster, ...guests].join(","), { mode: 0o600 });
   }
 
   async remove(run: string): Promise<void> {

@@ -141,7 +141,7 @@ const commands: Record<string, Command> = {
     },
     help: [
       ["--output FILE", "where they go (default: standard output)"],
-      ["-f, --follow", "wait for more until the run has ended"],
+      ["-f, --follow", "wait for more until the run has ended; with --on A,B the map that is on A has B help again"],
       ["--errors-only", "only inputs that failed"],
       ["--unordered", "in the order in which they came"],
       whereHelp[0]!,

@@ -60,7 +60,7 @@ export function clusterName(values: Values): string {
   const [name = "local", ...others] = clusterNames(values);
   if (others.length === 0) return name;
   throw new FarcallError("usage", `--on names ${others.length + 1} clusters.`, {
-    hint: "Only `farcall map` works on several at once. Name one.",
+    hint: "Only `farcall map` works on several at once, and `farcall results --follow` of such a map. Name one.",
   });
 }
 

@@ -5,7 +5,7 @@ import type { RunRecord } from "../protocol/messages/runs.ts";
 import { FarcallError } from "../spec/errors.ts";
 import { GuestParts } from "./guestParts.ts";
 import type { Invocation } from "./main.ts";
-import { clusterName, flag, noMore, openCluster, runArgument, text, whole } from "./options.ts";
+import { clusterName, clusterNames, flag, noMore, openCluster, runArgument, text, whole } from "./options.ts";
 import { LineOutput } from "./output.ts";
 import { Reconnecting } from "./reconnecting.ts";
 import { reportError } from "./report.ts";
@@ -72,6 +72,10 @@ function logText(line: LogLine, cluster: string | undefined, isJson: boolean): s
 }
 
 export async function resultsCommand({ words, values, signal }: Invocation): Promise<number> {
+  const follow = flag(values, "follow");
+  const [on, ...guests] = clusterNames(values);
+  // Who follows a map to its end also brings work to the clusters that help with it.
+  if (guests.length > 0 && follow) values = { ...values, on };
   return readRun(runArgument(words, "farcall results RUN"), values, async (run) => {
     const { home } = run.record;
     if (home !== undefined) {
@@ -88,9 +92,7 @@ export async function resultsCommand({ words, values, signal }: Invocation): Pro
         return reportError(error);
       }
     }
-    const follow = flag(values, "follow");
-    // Who follows a map to its end also brings work to the clusters that help with it.
-    await using _guests = follow ? await run.withGuests(say) : undefined;
+    await using _guests = follow ? await run.withGuests(guests, say) : undefined;
     const batches = run.batches({
       order: flag(values, "unordered") ? "settled" : "index",
       errorsOnly: flag(values, "errors-only"),

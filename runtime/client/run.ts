@@ -202,13 +202,20 @@ export class Run<T = unknown> implements AsyncIterable<MapOutcome<T>> {
   }
 
   /**
-   * Has the other clusters that a map was to run on work on it again, as after the end of the process that began it: for
-   * as long as this process is there, until the map has ended or what is returned is disposed of. One that another
-   * process brings work goes on as it does. `onWarning` is told, as one line, when one cannot, is lost, or is back.
+   * Has other clusters that a map was begun on, by their names, work on it again, as after the end of the process that
+   * began it: for as long as this process is there, until the map has ended or what is returned is disposed of. One that
+   * another process brings work goes on as it does. `onWarning` is told, as one line, when one cannot, is lost, or is back.
+   *
+   * Their code comes from this run's cluster: name none that must not run what its machines say. `local` is left out.
    */
-  async withGuests(onWarning: (line: string) => void = printWarning): Promise<AsyncDisposable> {
-    if (this.kept || this.#record.kind === "call" || hasEnded(this.#record.state)) return new AsyncDisposableStack();
-    const guests = await resumeGuests(this.#session, this.id, this.#neighbours, onWarning);
+  async withGuests(
+    names: readonly string[],
+    onWarning: (line: string) => void = printWarning,
+  ): Promise<AsyncDisposable> {
+    const { kind, state, home } = this.#record;
+    const isOver = this.kept || kind === "call" || hasEnded(state) || home !== undefined;
+    if (isOver || names.length === 0) return new AsyncDisposableStack();
+    const guests = await resumeGuests(this.#session, this.id, names, this.#neighbours, onWarning);
     return { [Symbol.asyncDispose]: () => guests.end(hasEnded(this.#record.state)) };
   }
 

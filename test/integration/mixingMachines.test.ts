@@ -90,7 +90,7 @@ describeInLab("a map on this machine and two others", (lab) => {
     child.kill("SIGKILL");
     await sleep(500);
     const before = doneOn("lab", await newest("local"));
-    const results = await fleet.cli(["results", id, "--follow"], { timeoutMs: 60_000 });
+    const results = await fleet.cli(["results", id, "--follow", "--on", "local,lab"], { timeoutMs: 60_000 });
     expect(expectWhole(results.stdout, 4_000)).toContain(hostname());
     expect(results.stdout.startsWith(said.stdout.slice(0, said.stdout.lastIndexOf("\n")))).toBe(true);
     expect(results.stderr).toBe("");
@@ -109,11 +109,12 @@ describeInLab("a map on this machine and two others", (lab) => {
         15_000,
       );
     };
-    const follower = fleet.home.spawnCli(["results", id, "--follow"], { env: fleet.environment });
+    const follow = ["results", id, "--follow", "--on", "local,lab"];
+    const follower = fleet.home.spawnCli(follow, { env: fleet.environment });
     await sleep(1_500);
     follower.kill("SIGKILL");
     await expectGrowth();
-    const following = fleet.cli(["results", id, "--follow"], { timeoutMs: 60_000 });
+    const following = fleet.cli(follow, { timeoutMs: 60_000 });
     await sleep(1_500);
     expect(child.exitCode).toBeNull();
     child.kill("SIGKILL");
@@ -121,6 +122,16 @@ describeInLab("a map on this machine and two others", (lab) => {
     expect((await fleet.cli(["cancel", id])).status).toBe(0);
     await following;
     expect(said.stderr).not.toContain("lab ");
+  });
+
+  it("runs nothing here that comes from machines, whoever they say helps them", async () => {
+    const { child } = begin("lab,local", 2_000);
+    const isShared = (run: RunRecord | undefined) => doneOn("local", run) > 25;
+    const { id } = (await until(() => newest("lab"), isShared, 30_000))!;
+    child.kill("SIGKILL");
+    const named = await fleet.cli(["results", id, "--follow", "--on", "lab,local"], { timeoutMs: 60_000 });
+    expectWhole(named.stdout, 2_000);
+    expect(named.stderr).toBe("local does not work on the map: its code would come from lab.\n");
   });
 
   it("goes on when a machine of the guest loses its power", async () => {

@@ -11,13 +11,13 @@ it("two windows on one workspace add and remove unfinished runs without losing e
     expect(await one.list()).toEqual([]);
     await Promise.all([
       one.add({ run: "aaa-1", cluster: "local" }),
-      other.add({ run: "bbb-2", cluster: "lab" }),
+      other.add({ run: "bbb-2", cluster: "lab", guests: ["local", "big"] }),
       one.add({ run: "ccc-3", cluster: "local" }),
     ]);
     await Promise.all([one.remove("ccc-3"), other.remove("never-there")]);
     const both = [
       { run: "aaa-1", cluster: "local" },
-      { run: "bbb-2", cluster: "lab" },
+      { run: "bbb-2", cluster: "lab", guests: ["local", "big"] },
     ];
     expect(await one.list()).toEqual(both);
     expect(await other.list()).toEqual(both);
