@@ -104,9 +104,16 @@ export class TestHome implements AsyncDisposable {
 
   /** The agent's process, while there is one. */
   agentPid(): number | undefined {
-    return processes().find(
-      ({ commandLine }) => commandLine.includes(`${join(this.path, "local")}\0`) && commandLine.includes("agent.js"),
-    )?.pid;
+    return this.#agentPids()[0];
+  }
+
+  /** More than one while those that came too late have not gone yet. */
+  #agentPids(): number[] {
+    return processes()
+      .filter(
+        ({ commandLine }) => commandLine.includes(`${join(this.path, "local")}\0`) && commandLine.includes("agent.js"),
+      )
+      .map(({ pid }) => pid);
   }
 
   /** Worker processes, and whatever they started. */
@@ -132,8 +139,13 @@ export class TestHome implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const cluster of this.#clusters) cluster.close();
     for (const child of this.#children) child.kill("SIGKILL");
-    const agent = this.agentPid();
-    if (agent !== undefined) process.kill(agent, "SIGTERM");
+    for (const agent of this.#agentPids()) {
+      try {
+        process.kill(agent, "SIGTERM");
+      } catch {
+        // It has gone by itself.
+      }
+    }
     const left = await until(
       () => this.leftovers(),
       (found) => found.length === 0,
