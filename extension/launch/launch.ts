@@ -85,6 +85,9 @@ export function launchMap(farcall: Farcall, map: MapLaunch): Promise<string> {
     const forget = async () => {
       if (!farcall.stopped.aborted) await farcall.memory.unfinished.remove(run);
     };
+    const forgetIfEnded = async () => {
+      if (await isKnownToHaveEnded(farcall, map.cluster, run)) await forget();
+    };
     const cancel = () => {
       // With the window goes the connection, but not the run.
       if (!farcall.stopped.aborted) running.cancel().catch(() => undefined);
@@ -95,7 +98,7 @@ export function launchMap(farcall: Farcall, map: MapLaunch): Promise<string> {
     try {
       await running.accepted;
       // Other clusters work while a window brings it to them: the next one goes on with that.
-      if (guests.length > 0) void running.finished().then(forget, forget);
+      if (guests.length > 0) void running.finished().then(forget, forgetIfEnded);
       else await forget();
     } catch (error) {
       if (farcall.stopped.aborted) return;

@@ -42,7 +42,7 @@ export class Lifetime implements Disposable {
   /** Why this agent would be missed now; undefined when it would not. A node that asks has looked at the others itself. */
   async whyNeeded(asker?: Connection): Promise<string | undefined> {
     const activeRuns = await this.#host.activeRuns();
-    if (activeRuns > 0) return `${activeRuns} runs are active`;
+    if (activeRuns > 0) return activeRuns === 1 ? "1 run is active" : `${activeRuns} runs are active`;
     const users = this.#host.users().filter((each) => each !== asker).length;
     if (users > 0) return `${users} other clients are connected`;
     if (asker && !asker.isClient) return undefined;

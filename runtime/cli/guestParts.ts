@@ -6,6 +6,11 @@ import { messageOf } from "../spec/errors.ts";
 import { asked } from "./options.ts";
 import { sanitize } from "./terminal.ts";
 
+/** Says that what was printed on another cluster is not to be had. */
+export function sayMissing(cluster: string, error: unknown): void {
+  process.stderr.write(`without what was printed on ${sanitize(`${cluster}: ${messageOf(error)}`)}\n`);
+}
+
 /** What other clusters have of a map that they worked on, there or as it was kept on this machine. */
 export class GuestParts implements AsyncDisposable {
   readonly #clusters: Cluster[] = [];
@@ -17,9 +22,7 @@ export class GuestParts implements AsyncDisposable {
     const parts = new GuestParts();
     await Promise.all(
       [...doneByCluster(guests).keys()].map((name) =>
-        parts.#open(name, id).catch((error: unknown) => {
-          process.stderr.write(`without what was printed on ${sanitize(`${name}: ${messageOf(error)}`)}\n`);
-        }),
+        parts.#open(name, id).catch((error: unknown) => sayMissing(name, error)),
       ),
     );
     return parts;
@@ -28,7 +31,8 @@ export class GuestParts implements AsyncDisposable {
   async #open(name: string, id: string): Promise<void> {
     const cluster = new Cluster(name, { logs: "ignore", ...asked() });
     this.#clusters.push(cluster);
-    this.runs.push([await cluster.runs.open(id), name]);
+    // Its name is the word of the map's home, for which nothing is started.
+    this.runs.push([await cluster.runs.open(id, { start: false, kept: true }), name]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

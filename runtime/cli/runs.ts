@@ -3,7 +3,7 @@ import type { Run } from "../client/run.ts";
 import type { LogLine } from "../protocol/messages/logs.ts";
 import type { RunRecord } from "../protocol/messages/runs.ts";
 import { FarcallError } from "../spec/errors.ts";
-import { GuestParts } from "./guestParts.ts";
+import { GuestParts, sayMissing } from "./guestParts.ts";
 import type { Invocation } from "./main.ts";
 import { clusterName, clusterNames, flag, noMore, openCluster, runArgument, text, whole } from "./options.ts";
 import { LineOutput } from "./output.ts";
@@ -51,6 +51,15 @@ export async function logsCommand({ words, values, signal }: Invocation): Promis
     const tail = whole(values, "tail", 0);
     const options = { follow, signal, ...(tail === undefined ? {} : { tail }) };
     const print = async (part: Run, cluster?: string) => {
+      try {
+        await printAll(part, cluster);
+      } catch (error) {
+        // The rest is there without it.
+        if (cluster === undefined || signal.aborted) throw error;
+        sayMissing(cluster, error);
+      }
+    };
+    const printAll = async (part: Run, cluster: string | undefined) => {
       for await (const lines of part.logs(options)) {
         for (const line of lines) await output.write(logText(line, cluster, flag(values, "json")));
         await output.flush();

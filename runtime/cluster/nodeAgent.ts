@@ -18,6 +18,8 @@ export interface NodeAgentOptions {
   start(signal: AbortSignal | undefined): Promise<AgentAddress>;
 }
 
+/** Three processes, each of which has ten seconds to end. */
+const terminateWithinMs = 60_000;
 const endWithinMs = 10_000;
 const lookEveryMs = 50;
 /** Who is back so soon was given an address that is no good: an agent that was started anew has another token. */
@@ -84,7 +86,12 @@ export class NodeAgent {
   /** Ends an agent that cannot be talked to, and the server of the queue where there is one. */
   async terminate(): Promise<void> {
     const { connections, host, id } = this.#options;
-    await (await connections.to(host)).run(endCommand, { input: Buffer.from(`${id}\n`) });
+    await (
+      await connections.to(host)
+    ).run(endCommand, {
+      input: Buffer.from(`${id}\n`),
+      timeoutMs: terminateWithinMs,
+    });
     await this.ended();
   }
 

@@ -98,7 +98,7 @@ describeInLab("a cluster that is used by two builds", (lab) => {
     for (const command of ["status", "up", "stop"]) {
       const { status, stderr } = await theirs(command, "lab");
       expect([command, status]).toEqual([command, 2]);
-      expect(stderr).toMatch(/error agent\.version: .* runs are active/);
+      expect(stderr).toMatch(/error agent\.version: .* runs? (?:is|are) active/);
       expect(stderr).toMatch(/`farcall up lab` .* `farcall stop lab --force`/);
     }
     expect(await theirs("stop", "lab", "--force")).toMatchObject({ status: 0, stderr: "lab is stopped.\n" });

@@ -96,12 +96,12 @@ describeInLab("calls on a cluster of three machines", (lab) => {
   it("that have ended are known with their results when the node is dead that they ran on", async () => {
     const results = [await callThroughSecond("stay", [7]), await callThroughSecond("fails", [])];
     expect(results.map(({ status }) => status)).toEqual([0, 1]);
-    // The record follows the result.
-    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    // The record follows the result, and the source of a failure the record.
+    await new Promise((resolve) => setTimeout(resolve, 5_000));
     await fleet.machines[1]!.kill();
     const begunMs = performance.now();
     const [failed, done] = await cluster.runs.list({ limit: 2 });
-    expect(performance.now() - begunMs).toBeLessThan(5_000);
+    expect(performance.now() - begunMs).toBeLessThan(10_000);
     expect([failed, done]).toMatchObject([
       { state: "failed", label: "there.ts#fails" },
       { state: "done", label: "there.ts#stay" },

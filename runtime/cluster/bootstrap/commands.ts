@@ -138,7 +138,8 @@ export const endCommand = script(`${begin}
 end_() {
   kill "$1" 2>/dev/null || return
   tries=0
-  while kill -0 "$1" 2>/dev/null && [ $tries -lt 50 ]; do
+  # That of a process that has ended, and that nobody has taken note of yet, is empty.
+  while grep -q "$dir" "/proc/$1/cmdline" 2>/dev/null && [ $tries -lt 50 ]; do
     # Not everywhere does it take parts of a second.
     sleep 0.2 2>/dev/null || sleep 1
     tries=$((tries + 1))

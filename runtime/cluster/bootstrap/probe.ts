@@ -116,10 +116,15 @@ function check(host: string, said: Map<string, string[]>): Probe {
   };
 }
 
-/** Earlier builds did not write when it was said. */
+/** Clocks differ by less. */
+const aheadAtMostMs = 24 * 60 * 60_000;
+const longestMs = 2 ** 31 - 1;
+
+/** Earlier builds did not write when it was said. One that was said in times to come would be the last word for good. */
 function autostopIn(text: string): Autostop | undefined {
   const [, ms, saidAtMs = 0] = /^(\d{1,15}) (\d{1,15})?$/.exec(text) ?? [];
-  return ms === undefined ? undefined : { ms: Number(ms), saidAtMs: Number(saidAtMs) };
+  if (ms === undefined || Number(ms) > longestMs || Number(saidAtMs) > Date.now() + aheadAtMostMs) return undefined;
+  return { ms: Number(ms), saidAtMs: Number(saidAtMs) };
 }
 
 function clusterOf(line: string): Probe["clusters"] {

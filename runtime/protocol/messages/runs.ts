@@ -15,6 +15,9 @@ export type RunState = (typeof runStates)[number];
 export const guestWorkSchema = v.object({ cluster: v.string(), node: count, active: count, replicas: count });
 export type GuestWork = v.InferOutput<typeof guestWorkSchema>;
 
+/** Nodes of other clusters. */
+const maxGuests = 10_000;
+
 /** What a node of another cluster did of a map, and does. */
 const guestSchema = v.object({
   ...guestWorkSchema.entries,
@@ -51,7 +54,7 @@ export const runSchema = v.object({
   /** Hash of the bundle that ran. */
   bundle: hash,
   /** Of a map that other clusters work on as well: the part of each of their nodes. */
-  guests: v.optional(v.array(guestSchema)),
+  guests: v.optional(v.pipe(v.array(guestSchema), v.maxLength(maxGuests))),
   /** The cluster that a map belongs to, where that is another one: the counts are of what was done here. */
   home: v.optional(v.string()),
 });
