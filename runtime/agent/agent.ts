@@ -52,6 +52,7 @@ const replicasPerNode = 10_000;
 const recentUseMs = 60_000;
 /** Exit status with which whoever restarts agents starts this one at once, as the build that lies there then. */
 const startAgain = 75;
+
 /**
  * What an agent is made of, and how it begins, says how it is, and ends. How long it stays is for `Lifetime` to say.
  */

@@ -145,7 +145,7 @@ export async function statusCommand({ words, values, signal }: Invocation): Prom
   return 0;
 }
 
-/** Nodes whose traffic goes through clients. Only a cluster that is up knows which of them are there. */
+/** Nodes whose traffic goes through clients. Those that are away are among the absent. */
 function relayedNodes({ nodes }: ClusterRecord, away: readonly Absence[]) {
   return nodes.flatMap(({ number, relay }) =>
     relay ? [{ number, isAway: away.some((absence) => absence.number === number) }] : [],

@@ -75,8 +75,27 @@ function configs({ replicas, workBytes, outcomeBytes, duplicateWindowMs }: Strea
   ];
 }
 
+const soonMs = 200;
+const lateMs = 5_000;
+
+/**
+ * Resolves when the servers answer. Without a leader, as when they have just begun, they let requests pass unanswered:
+ * each would wait for its whole time, however soon there is one.
+ */
+async function answering(connection: Connection): Promise<void> {
+  for (let timeoutMs = soonMs; timeoutMs < lateMs; timeoutMs *= 2) {
+    try {
+      await connection.nats.request(`$JS.API.STREAM.INFO.${streams.jobs}`, undefined, { timeout: timeoutMs });
+      return;
+    } catch {
+      await connection.pause(soonMs / 2);
+    }
+  }
+}
+
 /** Makes the streams that are missing, and says when records and outcomes began to be stored: the epoch. */
 export async function ensureStreams(connection: Connection, options: StreamOptions): Promise<string> {
+  await answering(connection);
   const { streams: api } = connection.manager;
   const [jobs, , outcomes] = await Promise.all(
     configs(options).map((config) =>
