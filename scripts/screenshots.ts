@@ -79,6 +79,6 @@ async function bringUp(on: Machines): Promise<void> {
 }
 
 async function farcall(args: string[], input = ""): Promise<void> {
-  const { status, stderr } = await lab.home.cli(args, { env: variables, input });
+  const { status, stderr } = await lab.home.cli(args, { env: variables, input, timeoutMs: 3 * workSeconds * 1_000 });
   if (status !== 0) throw new Error(`farcall ${args.join(" ")} failed:\n${stderr}`);
 }

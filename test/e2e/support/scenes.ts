@@ -122,6 +122,20 @@ export const machineScenes: typeof scenes = {
     const panel = await ClusterPanel.open(window, "lab");
     await panel.waitForCharts(4);
   },
+  "launch-map-on-several": async (window) => {
+    await startAfresh(window);
+    await window.openFile("statistics.ts");
+    await window.clickLens("Map in parallel", { line: 18 });
+    const form = await LaunchForm.open(window, "Map statistics");
+    await form.frame.getByRole("checkbox", { name: "lab" }).click();
+  },
+  "run-map-on-several": async (window) => {
+    const form = await LaunchForm.open(window, "Map statistics");
+    await form.submit();
+    const run = await RunPanel.open(window, "statistics");
+    await run.waitForState(/done/, 90_000);
+    await run.waitForText(/Done on lab/);
+  },
 };
 
 /** Scenes that end when another command is given, such as one that changes the theme: Escape comes before it. */
