@@ -181,22 +181,22 @@ describeInLab("a cluster of your machines", (lab) => {
     await window.clickLens("Map in parallel", { line: 7 });
     const both = await LaunchForm.open(window, "Map anywhere");
     await both.source(/^File:/, "inputs.jsonl");
-    await both.choose("Cluster", "lab");
-    await both.frame.getByRole("checkbox", { name: "Also on local" }).click();
+    await both.choose("Cluster", "local");
+    await both.frame.getByRole("checkbox", { name: "Also on lab" }).click();
     await submit(both, "anywhere");
     let mixed = await RunPanel.open(window, "anywhere");
-    const doneHere = async () => Number(/Done on local\s+(\d+)/.exec(await mixed.text())?.[1] ?? 0);
-    const before = await until(doneHere, (done) => done > 2, 30_000);
+    const doneThere = async () => Number(/Done on lab\s+(\d+)/.exec(await mixed.text())?.[1] ?? 0);
+    const before = await until(doneThere, (done) => done > 2, 30_000);
     // The clusters that help do so while a window is there.
     await window.reload();
     mixed = await RunPanel.open(window, "anywhere");
     await mixed.waitForState(/done/, 90_000);
     await mixed.waitForText("200 of 200");
-    expect(await doneHere()).toBeGreaterThan(before + 10);
+    expect(await doneThere()).toBeGreaterThan(before + 10);
     await mixed.press("Copy as command");
     await until(
       () => window.page.evaluate<string>("navigator.clipboard.readText()"),
-      (text) => text.includes("--on 'lab,local'"),
+      (text) => text.includes("--on 'local,lab'"),
     );
     await closeEditors(window);
 
