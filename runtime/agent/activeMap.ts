@@ -15,12 +15,14 @@ import { errorOf, noteOf, stateOfJob, stoppedAtError } from "./mapEnd.ts";
 import type { OutcomeCache } from "./outcomeCache.ts";
 import type { Pools } from "./pools.ts";
 import type { RunStore } from "./runs.ts";
+import { mapSpecOf } from "./runWords.ts";
 import type { Sample } from "./timeline.ts";
 import type { Timelines } from "./timelines.ts";
 
 /** A map that has not ended, on this node: who sends its inputs, its feed, and how it ends, here or on another node. */
 
-export interface ActiveMapHost {
+/** What maps are worked on with. */
+export interface MapParts {
   queue: MapQueue;
   cache: OutcomeCache;
   pools: Pools;
@@ -28,10 +30,14 @@ export interface ActiveMapHost {
   logs: RunLogs;
   timelines: Timelines;
   changes: Changes;
+  /** Of a cluster of several nodes: code on all of them. */
   code?: SharedCode;
-  lender: Lender;
   /** A map begins to work in an env. */
   onEnv: (env: ResolvedEnv) => void;
+}
+
+export interface ActiveMapHost extends MapParts {
+  lender: Lender;
   /** What other nodes of this cluster do of a map. */
   elsewhere: (run: RunId) => { active: number; replicas: number }[];
   record: (run: RunId) => Promise<RunRecord>;
@@ -59,7 +65,7 @@ export class ActiveMap {
   constructor(job: JobRecord, host: ActiveMapHost) {
     this.run = job.id;
     this.job = job;
-    this.spec = JSON.parse(job.spec) as MapSpec;
+    this.spec = mapSpecOf(job);
     this.#host = host;
     host.timelines.begin(job.id, () => this.#sample());
   }

@@ -10,37 +10,21 @@ import type { JobRecord, MapQueue, NewChunk } from "../queue/mapQueue.ts";
 import type { ResolvedEnv } from "../spec/env.ts";
 import { FarcallError } from "../spec/errors.ts";
 import type { RunId } from "../spec/names.ts";
-import { ActiveMap, type ActiveMapHost } from "./activeMap.ts";
+import { ActiveMap, type ActiveMapHost, type MapParts } from "./activeMap.ts";
 import type { Changes } from "./changes.ts";
-import type { SharedCode } from "./fleet/code.ts";
 import type { Fleet } from "./fleet/fleet.ts";
 import { GuestMaps } from "./guests/guestMaps.ts";
 import { Lender } from "./guests/lender.ts";
-import type { RunLogs } from "./logs.ts";
 import { mapRecord } from "./mapRecord.ts";
-import type { OutcomeCache } from "./outcomeCache.ts";
-import type { Pools } from "./pools.ts";
-import type { RunStore } from "./runs.ts";
-import { label, runUnknown } from "./runWords.ts";
-import type { Timelines } from "./timelines.ts";
+import { label, mapSpecOf, runUnknown } from "./runWords.ts";
 
 /** The maps of the node: takes inputs in, keeps a feed for each that runs, gives outcomes out, says when one is over. */
 
-export interface MapsOptions {
-  queue: MapQueue;
-  cache: OutcomeCache;
-  pools: Pools;
-  runs: RunStore;
-  logs: RunLogs;
-  timelines: Timelines;
-  changes: Changes;
-  /** A map begins to work in an env. */
-  onEnv: (env: ResolvedEnv) => void;
+export interface MapsOptions extends MapParts {
   /** Number of this node. */
   node: number;
-  /** Of a cluster of several nodes: the others, and code on all of them. */
+  /** The other nodes of a cluster of several. */
   fleet?: Fleet;
-  code?: SharedCode;
 }
 
 const maxSeen = 10_000;
@@ -167,7 +151,7 @@ export class Maps {
   async create({ run, spec }: Params<AgentMethods["map.create"]>, feeder: object): Promise<RunRecord> {
     const existing = await this.#options.queue.job(run);
     if (existing) {
-      const before = JSON.parse(existing.spec) as MapSpec;
+      const before = mapSpecOf(existing);
       if (before.module.bundle.hash !== spec.module.bundle.hash || before.export !== spec.export) {
         throw new FarcallError("run.mismatch", `The run ${run} maps other code: ${label(before)} as it was then.`, {
           hint: "Map the changed code in a new run.",
@@ -218,7 +202,7 @@ export class Maps {
   /** What a map was asked to be; undefined for an id that is no map's. */
   async spec(run: RunId): Promise<MapSpec | undefined> {
     const job = await this.#options.queue.job(run);
-    return job && (JSON.parse(job.spec) as MapSpec);
+    return job && mapSpecOf(job);
   }
 
   /** Maps that work in an env now, among those that `uses` says yes to. */
@@ -288,7 +272,7 @@ export class Maps {
     const lent = elsewhere.flatMap(({ guests = [] }) => guests);
     return mapRecord({
       job,
-      spec: active?.spec ?? (JSON.parse(job.spec) as MapSpec),
+      spec: active?.spec ?? mapSpecOf(job),
       counts: await queue.counts(run),
       active,
       stored,

@@ -8,8 +8,8 @@ import { FarcallError } from "../spec/errors.ts";
 import { farcallHome } from "../spec/home.ts";
 import type { Invocation } from "./main.ts";
 import { asked, flag, noMore } from "./options.ts";
-import { sharingLines, some } from "./sharing.ts";
-import { count, duration, paint, table } from "./terminal.ts";
+import { sharingLines } from "./sharing.ts";
+import { count, duration, paint, some, table } from "./terminal.ts";
 
 /** `farcall clusters` and `status`: what there is. */
 

@@ -1,5 +1,5 @@
 import type { AgentStatus } from "../protocol/messages/nodes.ts";
-import { count, sanitize } from "./terminal.ts";
+import { sanitize, some } from "./terminal.ts";
 
 /** What a cluster works on with others at the moment, a line for each map and cluster. */
 export function sharingLines({ nodes }: AgentStatus): string[] {
@@ -19,8 +19,4 @@ export function sharingLines({ nodes }: AgentStatus): string[] {
     ([what, { active, replicas }]) =>
       `${sanitize(what, false)}: ${some(active, "input")} in ${some(replicas, "replica")}`,
   );
-}
-
-export function some(number: number, what: string): string {
-  return `${count(number)} ${what}${number === 1 ? "" : "s"}`;
 }

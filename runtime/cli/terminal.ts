@@ -98,6 +98,11 @@ export function count(value: number): string {
   return value.toLocaleString("en-US");
 }
 
+/** `1 input`, `2 inputs`. */
+export function some(number: number, what: string): string {
+  return `${count(number)} ${what}${number === 1 ? "" : "s"}`;
+}
+
 /** A number with as many digits as say something. */
 export function rate(perSecond: number): string {
   if (perSecond >= 99.5) return count(Math.round(perSecond));

@@ -86,12 +86,8 @@ export class NodeAgent {
   /** Ends an agent that cannot be talked to, and the server of the queue where there is one. */
   async terminate(): Promise<void> {
     const { connections, host, id } = this.#options;
-    await (
-      await connections.to(host)
-    ).run(endCommand, {
-      input: Buffer.from(`${id}\n`),
-      timeoutMs: terminateWithinMs,
-    });
+    const connection = await connections.to(host);
+    await connection.run(endCommand, { input: Buffer.from(`${id}\n`), timeoutMs: terminateWithinMs });
     await this.ended();
   }
 

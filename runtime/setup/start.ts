@@ -1,9 +1,9 @@
 import { spawn, type SpawnOptions, spawnSync } from "node:child_process";
 import { closeSync, openSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
+import { Reach } from "../spec/reach.ts";
 import { SetupFailure } from "./failure.ts";
 import type { AgentAddress, SetupRequest } from "./messages.ts";
-import { Reach } from "./reach.ts";
 import { answering } from "./running.ts";
 
 const withinMs = 20_000;

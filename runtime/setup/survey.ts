@@ -1,7 +1,7 @@
 import { createServer } from "node:net";
+import { Reach } from "../spec/reach.ts";
 import { waitWithin } from "../spec/waitWithin.ts";
 import type { SetupRequest, SetupTarget } from "./messages.ts";
-import { Reach } from "./reach.ts";
 
 /**
  * Finds out which of the other nodes this one gets through to, before there is anything on them: all do this at the

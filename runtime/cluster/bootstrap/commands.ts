@@ -133,26 +133,33 @@ echo farcall-log
 tail -c 2000000 "$dir/agent.log" 2>/dev/null
 `);
 
+/** Succeeds for a pid file that names a process of this cluster, and sets `pid`. One that has ended has no words. */
+const ownProcess = `
+is_own() { grep -q "$dir" "/proc/$1/cmdline" 2>/dev/null; }
+own_process() {
+  pid=
+  # Its status is that of a failure where no newline ends the file.
+  if [ -r "$1" ]; then read -r pid <"$1"; fi
+  case "$pid" in
+    ""|*[!0-9]*) return 1;;
+  esac
+  is_own "$pid"
+}
+`;
+
 /** Has the agent end, and then a server of the queue, which it would start again. By signals. Input: the id. */
-export const endCommand = script(`${begin}
+export const endCommand = script(`${begin}${ownProcess}
 end_() {
   kill "$1" 2>/dev/null || return
   tries=0
-  # That of a process that has ended, and that nobody has taken note of yet, is empty.
-  while grep -q "$dir" "/proc/$1/cmdline" 2>/dev/null && [ $tries -lt 50 ]; do
+  while is_own "$1" && [ $tries -lt 50 ]; do
     # Not everywhere does it take parts of a second.
     sleep 0.2 2>/dev/null || sleep 1
     tries=$((tries + 1))
   done
 }
 for name in supervisor agent broker/nats; do
-  if [ ! -r "$dir/$name.pid" ]; then continue; fi
-  # Its status is that of a failure where no newline ends the file.
-  read -r pid <"$dir/$name.pid"
-  case "$pid" in
-    ""|*[!0-9]*) ;;
-    *) if grep -q "$dir" "/proc/$pid/cmdline" 2>/dev/null; then end_ "$pid"; fi;;
-  esac
+  if own_process "$dir/$name.pid"; then end_ "$pid"; fi
 done
 `);
 
@@ -160,16 +167,10 @@ done
  * Ends what is left of the cluster on the machine and removes its folder, and all of Farcall when no other cluster is
  * left. Input: the id. Does nothing to a folder that Farcall did not mark as its own.
  */
-export const removeCommand = script(`${begin}
+export const removeCommand = script(`${begin}${ownProcess}
 if [ -d "$dir" ] && [ ! -L "$dir" ] && [ -f "$dir/owner" ]; then
   for file in "$dir"/*.pid; do
-    if [ -r "$file" ]; then
-      read -r pid <"$file"
-      case "$pid" in
-        ""|*[!0-9]*) ;;
-        *) if grep -q "$dir" "/proc/$pid/cmdline" 2>/dev/null; then kill -9 "$pid" 2>/dev/null; fi;;
-      esac
-    fi
+    if own_process "$file"; then kill -9 "$pid" 2>/dev/null; fi
   done
   if [ -r /proc/self/environ ]; then
     for file in /proc/[0-9]*/environ; do

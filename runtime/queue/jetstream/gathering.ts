@@ -2,8 +2,10 @@
  * How servers that have never met begin together. Each wants to lead 100 to 800 ms after its start and asks the others
  * once; whoever has no answer then waits for 4 to 9 s (the raft of nats-server 2.15). So none starts before all can.
  */
-import { createConnection, createServer } from "node:net";
+import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { Reach } from "../../spec/reach.ts";
+import { waitWithin } from "../../spec/waitWithin.ts";
 
 const everyMs = 10;
 const tryMs = 1_000;
@@ -19,33 +21,20 @@ export async function gather(
   seats: readonly string[],
   withinMs: number,
 ): Promise<void> {
-  const signal = AbortSignal.timeout(withinMs);
   const server = createServer((socket) => void socket.on("error", () => undefined).destroy());
   await new Promise<void>((resolve) => {
     // Its server says better than this what is wrong with its place.
     server.once("error", () => resolve());
     server.listen(own.port, own.host, resolve);
   });
-  await Promise.all(seats.map((seat) => see(seat, signal)));
+  const reach = new Reach(seats.map(placeOf), { everyMs, tryMs });
+  await waitWithin(withinMs, reach.all);
+  reach.end();
   await sleep(stayMs);
   await new Promise((resolve) => server.close(resolve));
 }
 
-async function see(seat: string, signal: AbortSignal): Promise<void> {
+function placeOf(seat: string): { host: string; port: number } {
   const { hostname, port } = new URL(`tcp://${seat}`);
-  const target = { host: hostname.replace(/^\[|\]$/g, ""), port: Number(port) };
-  while (!signal.aborted && !(await answers(target))) await sleep(everyMs);
-}
-
-function answers(target: { host: string; port: number }): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = createConnection({ ...target, timeout: tryMs });
-    const end = (isThere: boolean) => () => {
-      socket.destroy();
-      resolve(isThere);
-    };
-    socket.on("connect", end(true));
-    socket.on("timeout", end(false));
-    socket.on("error", end(false));
-  });
+  return { host: hostname.replace(/^\[|\]$/g, ""), port: Number(port) };
 }

@@ -1,30 +1,32 @@
-import { createConnection } from "node:net";
-import type { SetupTarget } from "./messages.ts";
+import { createConnection, type Socket } from "node:net";
 
-const tryMs = 3_000;
-const everyMs = 250;
-
-/** Tries to get through to other nodes, while these come up. */
-export class Reach {
+/** Tries to get through to others, while these come up. */
+export class Reach<T extends { host: string; port: number }> {
   /** Resolves when all have answered. */
   readonly all: Promise<void>;
-  readonly #open: Set<SetupTarget>;
+  readonly #open: Set<T>;
   readonly #beganAtMs = Date.now();
+  readonly #everyMs: number;
+  readonly #tryMs: number;
   readonly #timers = new Set<NodeJS.Timeout>();
+  readonly #sockets = new Set<Socket>();
   readonly #done: () => void;
   #ended = false;
 
-  constructor(targets: readonly SetupTarget[]) {
+  /** Each is given `tryMs` to answer, 3,000 by default, and is tried again `everyMs` after it did not, by default 250. */
+  constructor(targets: readonly T[], { everyMs = 250, tryMs = 3_000 }: { everyMs?: number; tryMs?: number } = {}) {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.all = promise;
     this.#done = resolve;
+    this.#everyMs = everyMs;
+    this.#tryMs = tryMs;
     this.#open = new Set(targets);
     for (const target of targets) this.#try(target);
     if (targets.length === 0) resolve();
   }
 
   /** Those that never answered. */
-  get missing(): SetupTarget[] {
+  get missing(): T[] {
     return [...this.#open];
   }
 
@@ -36,14 +38,16 @@ export class Reach {
   end(): void {
     this.#ended = true;
     for (const timer of this.#timers) clearTimeout(timer);
+    for (const socket of this.#sockets) socket.destroy();
   }
 
-  #try(target: SetupTarget): void {
-    const socket = createConnection({ host: target.host, port: target.port, timeout: tryMs });
+  #try(target: T): void {
+    const socket = createConnection({ host: target.host, port: target.port, timeout: this.#tryMs });
+    this.#sockets.add(socket);
     const again = () => {
       socket.destroy();
       if (this.#ended || !this.#open.has(target)) return;
-      const timer = setTimeout(() => (this.#timers.delete(timer), this.#try(target)), everyMs);
+      const timer = setTimeout(() => (this.#timers.delete(timer), this.#try(target)), this.#everyMs);
       this.#timers.add(timer);
     };
     socket.on("connect", () => {
@@ -53,5 +57,6 @@ export class Reach {
     });
     socket.on("timeout", again);
     socket.on("error", again);
+    socket.on("close", () => this.#sockets.delete(socket));
   }
 }
