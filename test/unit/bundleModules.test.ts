@@ -200,23 +200,23 @@ test("a workspace package reached through a link is own code", async () => {
   const folder = temporaryFolder();
   project(
     {
-      "shared.ts": `import { d } from "d"; export const shared = () => [d, import.meta.url.split("/src/")[1]];`,
-      "package.json": `{"name":"@my/shared","type":"module","exports":"./shared.ts"}`,
+      "common.ts": `import { d } from "d"; export const shared = () => [d, import.meta.url.split("/src/")[1]];`,
+      "package.json": `{"name":"@my/common","type":"module","exports":"./common.ts"}`,
       ...dep("d", "i.js", { "i.js": "exports.d = 7" }),
     },
     [],
-    join(folder, "packages/shared"),
+    join(folder, "packages/common"),
   );
   project(
-    { "a.ts": `export { shared } from "@my/shared";`, "node_modules/@my/x.txt": "" },
+    { "a.ts": `export { shared } from "@my/common";`, "node_modules/@my/x.txt": "" },
     [],
     join(folder, "packages/app"),
   );
-  symlinkSync(join(folder, "packages/shared"), join(folder, "packages/app/node_modules/@my/shared"));
+  symlinkSync(join(folder, "packages/common"), join(folder, "packages/app/node_modules/@my/common"));
   const made = await bundle(join(folder, "packages/app/a.ts"));
-  expect(await run(made, "m.shared()")).toEqual([7, "node_modules/@my/shared/shared.ts"]);
+  expect(await run(made, "m.shared()")).toEqual([7, "node_modules/@my/common/common.ts"]);
   expect(textOf(made, "entry.js")).toContain("shared = ");
-  expect(JSON.parse(textOf(made, "entry.js.map")).sources).toContain("../shared/shared.ts");
+  expect(JSON.parse(textOf(made, "entry.js.map")).sources).toContain("../common/common.ts");
 });
 
 test("a project that is itself installed in a node_modules folder is own code", async () => {

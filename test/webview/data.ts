@@ -162,7 +162,7 @@ export const timeline: TimelineData = {
 };
 
 export const callForm: LaunchForm = {
-  target: { mode: "call", path: "/work/src/summarise.ts", export: "summarise" },
+  target: { mode: "call", path: "/home/me/src/summarise.ts", export: "summarise" },
   name: "summarise",
   file: "src/summarise.ts",
   signature: "summarise(url: string, limit?: number, mode: Mode, deep: boolean, options: Options): Promise<Summary>",
@@ -199,7 +199,7 @@ function parameter(
 
 export const mapForm: LaunchForm = {
   ...callForm,
-  target: { mode: "map", path: "/work/src/words.ts", export: "wordCounts" },
+  target: { mode: "map", path: "/home/me/src/words.ts", export: "wordCounts" },
   name: "wordCounts",
   file: "src/words.ts",
   signature: "wordCounts(url: string): Promise<number>",

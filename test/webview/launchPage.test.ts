@@ -120,7 +120,7 @@ describe("the form of a call", () => {
     await using panel = await openForm(callForm);
     await field(panel, "url").fill("kept");
     expect(await panel.keptState()).toMatchObject({
-      target: { mode: "call", path: "/work/src/summarise.ts", export: "summarise" },
+      target: { mode: "call", path: "/home/me/src/summarise.ts", export: "summarise" },
       texts: ["kept", "", "", "false", ""],
     });
   });

@@ -15,7 +15,7 @@ export const mapSpecSchema = v.object({
   module: moduleSchema,
   export: v.string(),
   options: mapOptionsSchema,
-  /** How the client came by the inputs, as it may be told again: `/data/urls.jsonl`, `/work/gen.ts#pages`. */
+  /** How the client came by the inputs, as it may be told again: `/data/urls.jsonl`, `/data/gen.ts#pages`. */
   input: v.optional(inputName),
   /** Names of other clusters that are to work on it as well, as the client knows them. */
   guests: v.optional(clusterNames),
